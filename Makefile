@@ -1,0 +1,44 @@
+# Two commands matter: `make run` and `make test`. Both make their own environment.
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+WORKERS ?= auto
+
+.PHONY: run test test-all check format clean
+
+run: $(VENV)/.runs
+	$(VENV)/bin/omreceiver serve --demo --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.tests
+	$(VENV)/bin/python -m pytest -n $(WORKERS)
+
+test-all:
+	@set -e; for python in $$(.ci/pythons); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "== Python $$version ($$python)"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
+	done
+
+check: $(VENV)/.tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.tests
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean:
+	rm -rf .venv .venv-* build *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: $(VENV)/bin/python pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable .
+	touch $@
+
+$(VENV)/.tests: $(VENV)/bin/python pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[dev]'
+	touch $@

@@ -1,0 +1,30 @@
+"""omreceiver: Salesforce outbound messages into your SQL tables, and signals into your Python code."""
+
+from omreceiver.app import OutboundMessages, create_app
+from omreceiver.config import Settings
+from omreceiver.errors import OmreceiverError
+from omreceiver.records.fields import ExternalId, Field
+from omreceiver.records.record import Record, RecordMixin
+from omreceiver.records.references import Reference
+from omreceiver.records.types import RecordId
+from omreceiver.signals import Change, committed, post_save, pre_save, receiver
+from omreceiver.testing.replay import replay
+
+__all__ = [
+    "Change",
+    "ExternalId",
+    "Field",
+    "OmreceiverError",
+    "OutboundMessages",
+    "Record",
+    "RecordId",
+    "RecordMixin",
+    "Reference",
+    "Settings",
+    "committed",
+    "create_app",
+    "post_save",
+    "pre_save",
+    "receiver",
+    "replay",
+]

@@ -1,0 +1,5 @@
+"""python -m omreceiver"""
+
+from omreceiver.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The pages: what arrives here, where it goes, what became of it."""

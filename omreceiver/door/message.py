@@ -1,0 +1,98 @@
+"""Reads the notifications element into a Message. XML ends here, and so does the SessionId."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+
+from lxml import etree
+
+from omreceiver.errors import NoNotifications
+from omreceiver.records.ids import to18
+from omreceiver.schema.notification import Message, Notification
+from omreceiver.schema.wsdl import OUTBOUND, SOBJECT
+
+OM = f"{{{OUTBOUND}}}"
+SF = f"{{{SOBJECT}}}"
+XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+NIL = XSI + "nil"
+TRUE = ("true", "1")
+
+
+def read(element: etree._Element, *, wsdl: str | None = None, raw: bool = False) -> Message:
+    """The message in a `notifications` element. Prefixes, attribute order and indentation carry no meaning.
+
+    Raises NoNotifications when it holds no notification, or IDs that are none.
+    """
+    drop_session_id(element)
+    notifications = tuple(read_notification(n) for n in element.iterchildren(f"{OM}Notification"))
+    if not notifications:
+        raise NoNotifications("The notifications element holds no Notification.")
+    return Message(
+        organization_id=_id(element, "OrganizationId"),
+        action_id=_id(element, "ActionId"),
+        notifications=notifications,
+        wsdl=wsdl,
+        raw=raw,
+        body=lambda: etree.tostring(element, encoding="UTF-8"),
+    )
+
+
+def drop_session_id(element: etree._Element) -> None:
+    """Empty every SessionId outside the records, so that nothing later can write it anywhere.
+
+    Salesforce stopped to send it in February 2026; older organizations and old messages still hold one.
+    """
+    for child in element.iterchildren(tag=etree.Element):
+        if child.tag != f"{OM}Notification" and etree.QName(child).localname.lower() == "sessionid":
+            tail = child.tail
+            child.clear()
+            child.tail = tail
+            child.set(NIL, "true")
+
+
+def read_notification(element: etree._Element) -> Notification:
+    """One Notification. Without an sObject or fields it is empty: the record was deleted before delivery."""
+    parts = {child.tag: child for child in element.iterchildren(f"{OM}*")}
+    sobject, notification_id = parts.get(f"{OM}sObject"), parts.get(f"{OM}Id")
+    fields = {} if sobject is None else _fields(sobject)
+    fragment = partial(etree.tostring, element, encoding="unicode", with_tail=False)
+    return Notification(
+        id=_notification_id(None if notification_id is None else notification_id.text, fragment),
+        sobject=None if sobject is None else _type_of(sobject),
+        record_id=fields.pop("Id", None),
+        fields=fields,
+        fragment=fragment,
+    )
+
+
+def _fields(sobject: etree._Element) -> dict[str, str | None]:
+    """API name → text. Salesforce has no empty strings: an empty element is a blank field, as xsi:nil is."""
+    found: dict[str, str | None] = {}
+    for child in sobject.iterchildren(f"{SF}*"):
+        text = "".join(map(str, child.itertext())) if len(child) else child.text
+        found[child.tag[len(SF) :]] = text or None
+    if found.pop("fieldsToNull", None):
+        found |= {child.text: None for child in sobject.iterchildren(f"{SF}fieldsToNull") if child.text}
+    return found
+
+
+def _type_of(sobject: etree._Element) -> str | None:
+    """The local name of xsi:type, a QName whose prefix Salesforce binds on the same element."""
+    prefix, _, name = sobject.get(XSI + "type", "").strip().rpartition(":")
+    return name if name and sobject.nsmap.get(prefix or None) == SOBJECT else None
+
+
+def _notification_id(text: str | None, fragment: partial[str]) -> str:
+    """In 18 characters. Where there is none, the hash of the notification takes its place."""
+    try:
+        return to18((text or "").strip())
+    except ValueError:
+        return "#" + hashlib.sha256(fragment().encode()).hexdigest()[:17]
+
+
+def _id(element: etree._Element, name: str) -> str:
+    try:
+        return to18((element.findtext(OM + name) or "").strip())
+    except ValueError as error:
+        raise NoNotifications(f"{name} is missing or is not an ID: expected {error}.") from error

@@ -1,0 +1,25 @@
+"""Salesforce IDs: fifteen characters that tell upper from lower case, or eighteen that need not."""
+
+from __future__ import annotations
+
+import re
+
+CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?", re.ASCII)
+
+
+def to18(salesforce_id: str) -> str:
+    """The 18-character form. One of 18 is taken as it is: anonymised fixtures have wrong check characters.
+
+    Each check character tells which of five characters are upper case (Object Reference, "ID Field Type").
+    Raises ValueError for anything that is not 15 or 18 letters and digits.
+    """
+    if not ID.fullmatch(salesforce_id):
+        raise ValueError("15 or 18 letters and digits")
+    if len(salesforce_id) == 18:
+        return salesforce_id
+    return salesforce_id + "".join(_check(salesforce_id[at : at + 5]) for at in (0, 5, 10))
+
+
+def _check(five: str) -> str:
+    return CHECK[sum(1 << place for place, letter in enumerate(five) if letter.isupper())]

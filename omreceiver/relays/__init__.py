@@ -1,0 +1,1 @@
+"""Relays: events carried from om_event to receivers in other processes."""

@@ -1,0 +1,556 @@
+"""The command line: what each command prints and exits with, and what it says when something is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, text
+
+from omreceiver.cli import main
+from omreceiver.testing import compose
+from tests.conftest import MakeApp, tables_of
+from tests.processes import PROGRAMS, environment, free_port, live, run
+from tests.wsdls import wsdl_text
+
+Command = Callable[..., Result]
+ESCAPE = "\x1b["
+CASE = "fixtures/contact-created"
+NEEDS_DATABASE = ["serve", f"replay {CASE}", "send Account ERP_Id__c=A-1", "db create", "db upgrade", "db check"]
+NEEDS_TABLES = [f"replay {CASE}", "send Account ERP_Id__c=A-1", "db prune", "quarantine list", "quarantine show 1"]
+
+
+@pytest.fixture
+def command(project: Path) -> Command:
+    """command("db check"): run it in this process, in a project of its own. Settings are given by name."""
+
+    def invoke(line: str, *arguments: str, **settings: str) -> Result:
+        return CliRunner(env=settings).invoke(main, [*line.split(), *arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def ready(command: Command) -> Command:
+    """The same, with the tables made."""
+    assert command("db create").exit_code == 0
+    return command
+
+
+def rows(result: Result) -> list[dict[str, str]]:
+    """The table of a command that was not at a terminal: a line a row, tabs between."""
+    assert result.exit_code in (0, 1), result.output
+    headings, *lines = [line.split("\t") for line in result.stdout.splitlines()]
+    return [dict(zip(headings, line, strict=True)) for line in lines]
+
+
+def sentence(result: Result) -> str:
+    """The one line that a command says when it is used wrongly, and nothing else."""
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith("omreceiver: ")
+    assert "Traceback" not in line
+    return line.removeprefix("omreceiver: ")
+
+
+def usage_error(result: Result) -> str:
+    """The last line of click's own complaint."""
+    assert (result.exit_code, result.stdout) == (2, "")
+    return result.stderr.splitlines()[-1]
+
+
+def all_commands(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, each in group.commands.items():
+        line = f"{before} {name}".strip()
+        yield line, each
+        if isinstance(each, click.Group):
+            yield from all_commands(each, line)
+
+
+COMMANDS = dict(all_commands())
+
+
+def test_the_names_are_a_contract() -> None:
+    assert set(COMMANDS) >= {
+        *("serve", "replay", "send", "classes"),
+        *("db", "db create", "db upgrade", "db check", "db prune"),
+        *("quarantine", "quarantine list", "quarantine show"),
+    }
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_explains_itself_and_its_options(line: str, command: Command) -> None:
+    each = COMMANDS[line]
+    assert each.help
+    assert all(option.help for option in each.params if isinstance(option, click.Option))
+    for asked in ("--help", "-h"):
+        result = command(line, asked)
+        assert result.exit_code == 0
+        assert " ".join(each.help.split())[:60] in " ".join(result.stdout.split())
+
+
+def test_without_a_command_it_shows_what_there_is(command: Command) -> None:
+    result = command("")
+    assert result.exit_code == 2
+    assert all(name in result.output for name in main.commands)
+
+
+def test_as_a_module_and_as_a_program(project: Path) -> None:
+    for program in ([sys.executable, "-m", "omreceiver"], ["omreceiver"]):
+        answer = run([*program, "--version"], project)
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert re.fullmatch(r"(python -m )?omreceiver, version \d+\.\d+\.\d+\n", answer.stdout)
+
+
+def test_models_are_looked_for_in_the_current_directory(project: Path) -> None:
+    """As gunicorn and Flask do; a program in bin/ has only its own folder on the path."""
+    (project / "shop").mkdir()
+    (project / "shop" / "models.py").write_text(
+        "from sqlalchemy.orm import Mapped\n"
+        "from omreceiver import ExternalId, Field, Record\n"
+        "class Account(Record, sobject='Account'):\n"
+        "    external_id: Mapped[str] = ExternalId('ERP_Id__c')\n"
+        "    name: Mapped[str | None] = Field('Name')\n"
+        "class PartnerAccount(Account, when={'RecordTypeId': '012000000000001AAA'}):\n"
+        "    city: Mapped[str | None] = Field('BillingCity')\n"
+    )
+    answer = run(["omreceiver", "classes", "--json"], project, OMRECEIVER_MODELS="shop.models")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    account, partner = (line for line in json.loads(answer.stdout) if line["sobject"] == "Account")
+    assert (account["tables"], account["key"], account["mapped"]) == (["account"], "ERP_Id__c", ["Name"])
+    assert "BillingCity" in account["unmapped"]
+    assert partner["tables"] == ["account", "partner_account"]
+    assert partner["when"] == ["RecordTypeId=012000000000001AAA"]
+
+
+# -- db -----------------------------------------------------------------------------------------------------------
+
+
+def test_db_create_makes_the_tables_once(command: Command) -> None:
+    made = command("db create")
+    assert made.exit_code == 0
+    assert made.stdout.splitlines() == [
+        *("created account", "created contact", "created lead", "created acme__invoice__c"),
+        "upgraded the om_ tables",
+    ]
+    for line in ("db create", "db upgrade"):
+        assert (command(line).stdout, command(line).exit_code) == ("nothing to do\n", 0)
+
+
+def test_db_check_says_what_is_missing_and_the_cure(command: Command) -> None:
+    checked = command("db check")
+    assert (checked.exit_code, checked.stdout) == (1, "")
+    assert checked.stderr.splitlines()[0] == "The om_ tables are missing or old. Run `omreceiver db upgrade`."
+    assert "The table account is missing. Run `omreceiver db upgrade`." in checked.stderr
+    command("db upgrade")
+    assert (command("db check").stdout, command("db check").exit_code) == ("all tables and columns are there\n", 0)
+
+
+def test_db_upgrade_adds_what_a_wsdl_selects_since(ready: Command, project: Path) -> None:
+    (project / "wsdl" / "Lead.wsdl").write_text(wsdl_text("Lead", {"Company": "xsd:string"}))
+    assert ready("db check").stderr == "The column lead.company is missing. Run `omreceiver db upgrade`.\n"
+    assert ready("db upgrade").stdout == "added lead.company\n"
+    assert ready("db check").exit_code == 0
+
+
+def test_db_prune_removes_bodies_after_their_time_and_keeps_the_ledger(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-created fixtures/lead-id-only")
+    assert ready("db prune").stdout == "removed the bodies of 0 messages\n"
+    assert ready("db prune", OMRECEIVER_KEEP_MESSAGES="0").stdout == "removed the bodies of 2 messages\n"
+    assert ready("db prune", OMRECEIVER_KEEP_MESSAGES="0").stdout == "removed the bodies of 0 messages\n"
+    assert outcomes(ready("replay fixtures/contact-created")) == ["1 duplicate"]
+
+
+# -- classes ------------------------------------------------------------------------------------------------------
+
+
+def test_classes_need_no_database(command: Command, project: Path) -> None:
+    listed = rows(command("classes"))
+    assert [line["sobject"] for line in listed] == ["Account", "Contact", "Lead", "acme__Invoice__c"]
+    assert [line["key"] for line in listed] == ["ERP_Id__c", "Key__c", "Id", "acme__Number__c"]
+    assert [line["field_list"] for line in listed] == [line["sobject"] for line in listed]
+    assert not (project / "omreceiver.db").exists()
+
+
+def test_classes_as_json_name_every_field(command: Command) -> None:
+    contact = json.loads(command("classes --json").stdout)[1]
+    assert contact["class"] == "Contact"
+    assert {"Email", "LastName", "Birthdate"} < set(contact["mapped"])
+    assert contact["unmapped"] == []
+
+
+def test_without_any_wsdl_there_is_no_class(command: Command) -> None:
+    assert command("classes --json", OMRECEIVER_WSDL_DIR="nowhere").stdout == "[]\n"
+
+
+# -- replay -------------------------------------------------------------------------------------------------------
+
+
+def outcomes(result: Result) -> list[str]:
+    return [row["outcomes"] for row in rows(result)]
+
+
+def test_replay_in_process_tells_the_outcomes(ready: Command) -> None:
+    first = ready("replay fixtures/contact-created fixtures/contact-wrong-value")
+    assert first.exit_code == 0
+    assert rows(first) == [
+        {"message": "contact-created", "notifications": "1", "outcomes": "1 created", "answer": "ack"},
+        {
+            "message": "contact-wrong-value",
+            "notifications": "2",
+            "outcomes": "1 quarantined, 1 created",
+            "answer": "ack",
+        },
+    ]
+    assert outcomes(ready("replay fixtures/contact-created")) == ["1 duplicate"]
+
+
+def test_replay_of_everything_as_json(ready: Command) -> None:
+    result = ready("replay fixtures --json")
+    listed = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert len(listed) == len(list(Path("fixtures").glob("*/*.xml")))
+    assert {row["answer"] for row in listed} == {"ack"}
+
+
+@pytest.mark.parametrize(("option", "is_raw"), [("", True), ("--raw", True), ("--live", False)])
+def test_replay_says_whether_it_is_raw(ready: Command, project: Path, option: str, is_raw: bool) -> None:
+    ready(f"replay {CASE} {option}")
+    assert query(project, "SELECT raw FROM om_message") == [int(is_raw)]
+
+
+def test_replay_of_what_is_no_message_falls_short(ready: Command, project: Path) -> None:
+    (project / "other.xml").write_text("<html/>")
+    result = ready(f"replay {CASE} other.xml")
+    assert result.exit_code == 1
+    assert [row["answer"] for row in rows(result)] == ["ack", "HTTP 400: The body is not a SOAP 1.1 envelope."]
+
+
+def test_replay_to_a_running_server(command: Command, make_app: MakeApp, project: Path) -> None:
+    app = make_app(f"sqlite:///{project}/server.db", wsdl_dir=project / "wsdl")
+    with live(app) as url:
+        result = command(f"replay {CASE} --url {url}/outbound-messages")
+        assert [row["answer"] for row in rows(result)] == ["ack"]
+        assert [row["external_id"] for row in tables_of(app)["contact"]] == ["c-1001"]
+        wrong = command(f"replay {CASE} --url {url}/elsewhere")
+    assert wrong.exit_code == 1
+    assert [row["answer"] for row in rows(wrong)] == ["HTTP 404: no SOAP"]
+    assert not (project / "omreceiver.db").exists(), "a replay to a server needs no database here"
+
+
+def test_replay_cannot_be_raw_for_a_running_server(command: Command) -> None:
+    assert "takes every message as live" in usage_error(command(f"replay {CASE} --raw --url http://localhost"))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:{port}/", "does not answer .* Is the server running?"),
+        ("http://localhost:abc/", "is no URL"),
+        ("ftp://localhost/", "is no URL; expected http:// or https://."),
+        ("localhost:8000", "is no URL; expected http:// or https://."),
+    ],
+)
+@pytest.mark.parametrize("line", [f"replay {CASE}", "send Account ERP_Id__c=A-1"])
+def test_a_server_that_is_not_there(command: Command, line: str, url: str, says: str) -> None:
+    assert re.search(says, sentence(command(f"{line} --url {url.format(port=free_port())}")))
+
+
+def test_a_server_that_does_not_speak_http(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"220 mail.example.com\r\n")
+
+        greeted = pool.submit(greet)
+        said = sentence(command(f"replay {CASE} --url http://127.0.0.1:{server.getsockname()[1]}/"))
+        greeted.result()
+    assert re.search("does not answer .*220 mail.example.com", said)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty", None, "expected .xml files"),
+        ("broken", "{", "expect.json is not JSON in UTF-8"),
+    ],
+)
+def test_paths_that_hold_no_fixture(ready: Command, project: Path, name: str, content: str | None, says: str) -> None:
+    (project / name).mkdir()
+    if content is not None:
+        shutil.copy(project / CASE / "message.xml", project / name)
+        (project / name / "expect.json").write_text(content)
+    assert says in sentence(ready(f"replay {name}"))
+
+
+def test_a_path_that_is_not_there(ready: Command) -> None:
+    assert "'nowhere' does not exist" in usage_error(ready("replay nowhere"))
+
+
+# -- send ---------------------------------------------------------------------------------------------------------
+
+
+def test_send_composes_a_record_of_the_wsdl(ready: Command, project: Path) -> None:
+    result = ready("send Account ERP_Id__c=A-1 IsPartner__c=true AnnualRevenue=1.25E7", "Name=Müller & Søn")
+    [row] = rows(result)
+    assert (row["outcome"], row["answer"], result.exit_code) == ("created", "ack", 0)
+    assert query(project, "SELECT name FROM account") == ["Müller & Søn"]
+    assert query(project, "SELECT salesforce_id FROM account") == [row["record"]]
+    assert row["record"].startswith("001")
+
+
+def test_send_as_json_with_an_id_of_ones_own(ready: Command) -> None:
+    result = ready("send Lead Id=00Qxx000002jv8TEAQ --json")
+    assert json.loads(result.stdout) == [{"record": "00Qxx000002jv8TEAQ", "outcome": ["created"], "answer": "ack"}]
+
+
+def test_send_says_why_a_record_went_to_quarantine(ready: Command) -> None:
+    result = ready("send Account Name=Acme")
+    assert [row["outcome"] for row in rows(result)] == ["quarantined"]
+    assert result.stderr.startswith("quarantined: ERP_Id__c is blank. Fill it in Salesforce, or set")
+    assert result.exit_code == 1
+
+
+def test_send_comes_from_the_action_that_is_bound_to_the_wsdl(ready: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMRECEIVER_ACTIONS", "04kxx0000000001AAA=Contact,04kxx0000000002AAA=Account")
+    monkeypatch.setenv("OMRECEIVER_ACTIONS_ONLY", "1")
+    assert ready("send Account ERP_Id__c=A-1").exit_code == 0
+    refused = ready("send Lead")
+    assert refused.exit_code == 1
+    assert "The message was refused." in refused.stdout
+
+
+def test_send_to_a_running_server(command: Command, make_app: MakeApp, project: Path) -> None:
+    app = make_app(f"sqlite:///{project}/server.db", wsdl_dir=project / "wsdl")
+    with live(app) as url:
+        result = command(f"send Account ERP_Id__c=A-1 Name=Acme --url {url}/outbound-messages")
+    assert [row["answer"] for row in rows(result)] == ["ack"]
+    assert [row["name"] for row in tables_of(app)["account"]] == ["Acme"]
+
+
+def test_send_is_refused_as_salesforce_would_be(ready: Command) -> None:
+    result = ready("send Account ERP_Id__c=A-1", OMRECEIVER_ACTIONS_ONLY="1")
+    assert result.exit_code == 1
+    assert [row["answer"] for row in rows(result)] == ["HTTP 403: The message was refused."]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("send Opportunity", "There is no WSDL for Opportunity. There are: Account, Contact, Lead, acme__Invoice__c."),
+        ("send Account Shoe_Size__c=44", "'Shoe_Size__c=44' is not NAME=VALUE of a field of Account: AnnualRevenue,"),
+        ("send Account Acme", "'Acme' is not NAME=VALUE of a field of Account"),
+        ("send Account AnnualRevenue=much", "AnnualRevenue=much cannot be read, expected a number."),
+        ("send Account IsPartner__c=maybe", "IsPartner__c=maybe cannot be read, expected true, false, 1 or 0."),
+        ("send Contact Birthdate=31/12/1980", "Birthdate=31/12/1980 cannot be read, expected a date like 2026-12-31."),
+    ],
+)
+def test_send_knows_what_the_wsdl_allows(command: Command, line: str, says: str) -> None:
+    assert says in usage_error(command(line))
+
+
+# -- quarantine ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quarantined(ready: Command) -> Command:
+    ready("replay fixtures/contact-wrong-value fixtures/contact-blank-external-id")
+    return ready
+
+
+def test_quarantine_list_is_newest_first_with_the_reason(quarantined: Command) -> None:
+    newest, oldest = rows(quarantined("quarantine list"))
+    assert newest["reason"].startswith("Key__c is blank. Fill it in Salesforce")
+    assert (oldest["number"], oldest["sobject"], oldest["error"]) == ("1", "Contact", "UnreadableValue")
+    assert oldest["reason"] == "Birthdate holds '31/12/1980', expected a date like 2026-12-31"
+
+
+def test_quarantine_list_as_json(quarantined: Command) -> None:
+    listed = json.loads(quarantined("quarantine list --json").stdout)
+    assert [entry["number"] for entry in listed] == [2, 1]
+
+
+def test_quarantine_show_gives_reason_xml_and_traceback(quarantined: Command) -> None:
+    shown = quarantined("quarantine show 1").stdout
+    assert "reason: Birthdate holds '31/12/1980'" in shown
+    assert "     <sf:Birthdate>31/12/1980</sf:Birthdate>\n" in shown
+    assert "Traceback (most recent call last):\n  File " in shown
+    entry = json.loads(quarantined("quarantine show 1 --json").stdout)
+    assert (entry["number"], entry["error"]) == (1, "UnreadableValue")
+    assert "<sf:Birthdate>" in entry["fragment"]
+
+
+def test_quarantine_show_of_a_number_that_is_not_there(ready: Command) -> None:
+    result = ready("quarantine show 7")
+    assert (result.exit_code, result.stderr) == (1, "There is no number 7 in quarantine.\n")
+    assert rows(ready("quarantine list")) == []
+
+
+def test_nothing_that_arrived_can_steer_a_terminal(ready: Command, project: Path) -> None:
+    """XML allows the control characters above 127, and a terminal takes U+009B as the begin of a command."""
+    (project / "evil.xml").write_bytes(compose("Contact", {"Id": "003\x9b2J", "Key__c": "C-1", "LastName": "\x9b31mX"}))
+    ready("replay evil.xml")
+    for line in ("quarantine list", "quarantine show 1"):
+        assert "\x9b" not in ready(line).stdout
+    assert "\N{REPLACEMENT CHARACTER}31mX" in ready("quarantine show 1").stdout
+
+
+# -- wrong use ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [*NEEDS_DATABASE, *NEEDS_TABLES])
+def test_a_database_that_does_not_answer(command: Command, line: str) -> None:
+    url = f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop"
+    said = sentence(command(line, DATABASE_URL=url))
+    assert "does not answer (connection failed" in said
+    assert said.endswith("Start it, or set DATABASE_URL.")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("line", [*NEEDS_DATABASE, *NEEDS_TABLES])
+def test_a_database_file_in_a_folder_that_is_not_there(command: Command, line: str) -> None:
+    said = sentence(command(line, DATABASE_URL="sqlite:////no/such/folder/shop.db"))
+    assert said.startswith("sqlite:////no/such/folder/shop.db does not answer (unable to open database file).")
+
+
+@pytest.mark.parametrize("line", NEEDS_TABLES)
+def test_tables_that_are_not_there(command: Command, line: str) -> None:
+    said = sentence(command(line))
+    assert said.startswith("The om_ tables are missing or old. Run `omreceiver db upgrade`. (4 more:")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"OMRECEIVER_MAX_BODY": "much"}, "OMRECEIVER_MAX_BODY: expected a number of bytes, or like 32 MiB."),
+        ({"DATABASE_URL": "omreceiver.db"}, "DATABASE_URL: expected a database URL like sqlite:///omreceiver.db."),
+        ({"DATABASE_URL": "oracel://shop"}, "DATABASE_URL cannot be used: .*oracel"),
+        ({"DATABASE_URL": "mysql://u@localhost:p/shop"}, "its port is no number. Write / : and @ in a password as"),
+        ({"OMRECEIVER_MODELS": "no_such_module"}, "OMRECEIVER_MODELS names no_such_module, which does not import: "),
+        ({"OMRECEIVER_MODELS": "broken_models"}, "does not import: ZeroDivisionError: division by zero"),
+        ({"OMRECEIVER_ACTIONS": "04kxx00000000bl=Nothing"}, "no WSDL and no outbound message of that name"),
+        ({"OMRECEIVER_EXTERNAL_IDS": "Account=Shoe_Size__c"}, "but no WSDL of Account selects Shoe_Size__c"),
+        ({"OMRECEIVER_WSDL_DIR": "malformed"}, r"malformed/Account.wsdl, line 1: expected well-formed XML"),
+        ({"OMRECEIVER_WSDL_DIR": "others"}, r"others/Account.wsdl, line 1: expected WSDL definitions with target"),
+    ],
+)
+@pytest.mark.parametrize("line", ["classes", "db check", f"replay {CASE}"])
+def test_settings_that_do_not_fit(
+    command: Command, project: Path, line: str, settings: dict[str, str], says: str
+) -> None:
+    (project / "broken_models.py").write_text("1 / 0\n")
+    for folder, content in (("malformed", "<definitions"), ("others", "<html/>")):
+        (project / folder).mkdir()
+        (project / folder / "Account.wsdl").write_text(content)
+    assert re.search(says, sentence(command(line, **settings)))
+
+
+def test_a_port_that_is_taken(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = sentence(command(f"serve --port {port}"))
+    assert said == (
+        f"Port {port} of 127.0.0.1 cannot be used (Address already in use). "
+        "Stop the other server, or choose another with --port."
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+def test_the_world_is_not_served_without_organizations(command: Command, host: str) -> None:
+    said = sentence(command(f"serve --host {host}"))
+    assert said.startswith("OMRECEIVER_ORGANIZATIONS is empty, so nothing but this machine may be served")
+    assert "Set it to your organization ID" in said
+
+
+@pytest.mark.parametrize("options", ["--port 99999", "--port 0", "--port http", "--workers 0"])
+def test_serve_with_numbers_that_cannot_be(command: Command, options: str) -> None:
+    assert usage_error(command(f"serve {options}")).startswith("Error: Invalid value for '--")
+
+
+def test_a_demo_without_fixtures(command: Command, project: Path) -> None:
+    shutil.rmtree(project / "fixtures")
+    said = sentence(command(f"serve --demo --port {free_port()}"))
+    assert said == "--demo replays the folder fixtures, which is not here. Run it in the project."
+
+
+def test_a_real_process_says_no_more_than_that(project: Path) -> None:
+    answer = run(["omreceiver", "db", "check"], project, DATABASE_URL="sqlite:////no/such/folder/shop.db")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.count("\n") == 1
+
+
+# -- at a terminal ------------------------------------------------------------------------------------------------
+
+
+def at_a_terminal(line: str, cwd: Path, **settings: str) -> str:
+    """What a program writes to a terminal, until it ends."""
+    terminal, inside = pty.openpty()
+    command = [str(PROGRAMS / "omreceiver"), *line.split()]
+    env = environment(cwd, COLUMNS="200", **settings)
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+    written = b""
+    # Linux answers EIO when the program has closed its side
+    with process, open(terminal, "rb", buffering=0) as screen, suppress(OSError):
+        while part := screen.read(4096):
+            written += part
+    return written.decode()
+
+
+def test_a_terminal_gets_colours_and_a_progress_bar(ready: Command, project: Path) -> None:
+    written = at_a_terminal(f"replay {CASE} fixtures/contact-wrong-value", project)
+    bar, table = written.split("message ", 1)
+    assert "Replaying" in bar
+    assert "100%" in bar
+    assert f"{ESCAPE}32m1 created" in table
+    assert f"{ESCAPE}1;31m1 quarantined" in table
+    assert "\t" not in table
+
+
+def test_a_terminal_that_wants_no_colours_gets_none(ready: Command, project: Path) -> None:
+    written = at_a_terminal("classes", project, NO_COLOR="1")
+    assert "Contact" in written
+    assert f"{ESCAPE}3" not in written
+
+
+def test_in_a_pipe_there_is_neither(ready: Command, project: Path) -> None:
+    answer = run(["omreceiver", "replay", CASE], project)
+    assert answer.stdout == "message\tnotifications\toutcomes\tanswer\ncontact-created\t1\t1 created\tack\n"
+    assert answer.stderr == ""
+
+
+def test_brackets_in_a_value_are_no_markup(ready: Command, project: Path) -> None:
+    body = compose("Contact", {"Key__c": "C-1", "Birthdate": r"\[/b] [red]"})
+    (project / "brackets.xml").write_bytes(body)
+    ready("replay brackets.xml")
+    written = at_a_terminal("quarantine list", project)
+    assert "[/b] [red]" in written
+    assert "Traceback" not in written
+
+
+def query(project: Path, statement: str) -> list[Any]:
+    """The first column of what the project's database answers."""
+    engine = create_engine(f"sqlite:///{project}/omreceiver.db")
+    with engine.connect() as connection:
+        found = list(connection.scalars(text(statement)))
+    engine.dispose()
+    return found
