@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -13,6 +15,8 @@ from omreceiver.errors import ConfigurationError, DatabaseUnreachable
 
 #: seconds that SQLite waits for another writer
 BUSY_TIMEOUT = 30
+#: the part of SQLite's extended result codes that says what happened, without how
+PRIMARY_CODE = 0xFF
 WRITES = "omreceiver_writes"
 #: PostgreSQL's ways to find rows without an index
 PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
@@ -74,8 +78,24 @@ def _plan_by_index(connection: DBAPIConnection, _record: object) -> None:
 
 def _connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
+    _use_wal(connection)
+    for pragma in ("foreign_keys=ON", "synchronous=NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """For this one statement SQLite does not wait for a lock (it could wait for itself), so that of several
+    processes that open a new file at once all but one would fail.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 — jitter, no secret
 
 
 def _begin(connection: Connection) -> None:
