@@ -18,7 +18,8 @@ from omreceiver.door import endpoint
 from omreceiver.errors import ConfigurationError
 from omreceiver.receive import Parts, receive
 from omreceiver.records.build import build
-from omreceiver.records.models import Model, Models, mapped_classes
+from omreceiver.records.layout import Model
+from omreceiver.records.models import Models, mapped_classes
 from omreceiver.records.record import Record
 from omreceiver.schema.catalog import Catalog
 from omreceiver.store.apply import Receipt
@@ -88,7 +89,7 @@ def assemble(
     declared = _declared(settings, records)
     taken = {model.__sobject__ for model in declared}
     missing = [object_type for name, object_type in catalog.objects().items() if name not in taken]
-    models = Models([*declared, *build(missing, settings.external_ids)])
+    models = Models([*declared, *build(missing, settings.external_ids)], catalog)
     _check_actions(settings, catalog)
     ready = open_engine(settings.database_url) if engine is None else prepare(engine)
     return Parts(settings, catalog, models, ready, FieldLists(catalog, settings, ready))

@@ -4,6 +4,7 @@ OmreceiverError
 ├── ConfigurationError          the receiver does not start; the command line exits with 2
 │   ├── SchemaError             a WSDL, describe or workflow file cannot be read
 │   ├── DeclarationError        a mapped class contradicts itself or another one
+│   │   └── ChecksFailed        what the system checks of all classes found
 │   ├── DatabaseUnreachable     no database where the settings say there is one
 │   └── TableTaken              a table of a class's name that holds something else
 ├── Refusal                     the message is not let in; nothing of it is read further
@@ -13,6 +14,7 @@ OmreceiverError
 ├── Unstorable                  one notification ends in quarantine; its neighbours do not
 │   ├── UnreadableValue · MissingExternalId · KeyTooLong · NoRecordId · NoClass
 │   └── ConstraintViolated · ReceiverRaised
+├── QueryError                  a query breaks a rule of SOQL
 └── Unavailable                 try again later: no ack, HTTP 503, nothing written
 
 The docstring of an error is its message unless the place that raises it has facts to add.
@@ -20,6 +22,7 @@ The docstring of an error is its message unless the place that raises it has fac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -46,6 +49,15 @@ class SchemaError(ConfigurationError):
 
 class DeclarationError(ConfigurationError):
     """A mapped class cannot be used as it is declared."""
+
+
+class ChecksFailed(DeclarationError):
+    """The declared classes break a rule."""
+
+    def __init__(self, findings: Sequence[object]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        #: one for each thing that is wrong, with its number and its cure
+        self.findings = tuple(findings)
 
 
 class DatabaseUnreachable(ConfigurationError):
@@ -169,6 +181,10 @@ class ConstraintViolated(Unstorable):
 
 class ReceiverRaised(Unstorable):
     """A pre_save or post_save receiver raised."""
+
+
+class QueryError(OmreceiverError):
+    """A query breaks a rule of SOQL."""
 
 
 class Unavailable(OmreceiverError):

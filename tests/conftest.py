@@ -16,7 +16,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from omreceiver import OutboundMessages, RecordMixin, Settings
 from omreceiver.app import parts_of
-from omreceiver.records.models import Model, mapped_classes
+from omreceiver.records.layout import Model
+from omreceiver.records.models import mapped_classes
 from omreceiver.records.record import Record
 from omreceiver.store.upgrade import upgrade
 from tests.databases import DATABASES, fresh_database

@@ -14,7 +14,8 @@ from omreceiver import RecordId, RecordMixin, Settings
 from omreceiver.errors import ConfigurationError
 from omreceiver.records.build import build
 from omreceiver.records.fields import salesforce_field
-from omreceiver.records.models import Layout, Models
+from omreceiver.records.layout import Layout
+from omreceiver.records.models import Models
 from omreceiver.records.types import VALUE_TYPES
 from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.objecttype import FieldType, ObjectType
@@ -38,7 +39,7 @@ def test_a_class_goes_by_its_sobject_and_its_table_by_the_class() -> None:
 
     assert (layout.model.__name__, layout.model.__sobject__) == ("acme__Invoice__c", "acme__Invoice__c")
     assert layout.root.name == "acme__invoice__c"
-    assert layout.mapper.polymorphic_identity == "acme__Invoice__c"
+    assert layout.name == "acme__Invoice__c"
 
 
 def test_a_label_is_the_docstring() -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from omreceiver import ExternalId, Field, RecordMixin
-from omreceiver.errors import DeclarationError
-from omreceiver.records.models import Layout, Models, mapped_classes
+from omreceiver.records.layout import Layout
+from omreceiver.records.models import Models, mapped_classes
 from omreceiver.records.types import VALUE_TYPES
 
 PARTNER, SUPPLIER = "012000000000001AAA", "012000000000002AAA"
@@ -222,60 +222,6 @@ def test_classes_of_two_bases_have_the_metadata_of_both(base: Any) -> None:
 
 
 # -- what contradicts itself ------------------------------------------------------------------------------------------
-
-
-def test_a_field_mapped_twice_is_told_at_the_start(base: Any) -> None:
-    class Account(base, sobject="Account"):  # type: ignore[call-arg]
-        name: Mapped[str | None] = Field("Name")
-        title: Mapped[str | None] = Field("Name")
-
-    with pytest.raises(DeclarationError, match=r"^Account maps Name twice; remove one of the two$"):
-        Models([Account])
-
-
-def test_also_when_a_parent_maps_it(base: Any) -> None:
-    class Account(base, sobject="Account"):  # type: ignore[call-arg]
-        name: Mapped[str | None] = Field("Name")
-
-    class Partner(Account, when={"RecordTypeId": PARTNER}):  # type: ignore[call-arg]
-        partner_name: Mapped[str | None] = Field("Name")
-
-    with pytest.raises(DeclarationError, match=r"^Partner maps Name twice"):
-        Models([Account, Partner])
-
-
-def test_an_sobject_in_two_roots_is_told_at_the_start(base: Any) -> None:
-    class Account(base, sobject="Account"):  # type: ignore[call-arg]
-        pass
-
-    class Company(base, sobject="Account", when={"RecordTypeId": PARTNER}):  # type: ignore[call-arg]
-        pass
-
-    with pytest.raises(DeclarationError, match=r"^Account goes to several roots \(Account, Company\); derive them"):
-        Models([Account, Company])
-
-
-@pytest.mark.parametrize("when", [None, {}, {"RecordTypeId": PARTNER}])
-def test_two_classes_for_the_same_records_are_told_at_the_start(base: Any, when: dict[str, str] | None) -> None:
-    class Account(base, sobject="Account"):  # type: ignore[call-arg]
-        pass
-
-    class One(Account, when=when):  # type: ignore[call-arg]
-        pass
-
-    class Two(Account, when=when):  # type: ignore[call-arg]
-        pass
-
-    with pytest.raises(DeclarationError, match=r"take the same Account; give it a when=$"):
-        Models([Account, One, Two])
-
-
-def test_a_key_that_is_no_external_id_is_told_at_the_start(base: Any) -> None:
-    class Account(base, sobject="Account"):  # type: ignore[call-arg]
-        external_id: Mapped[str] = mapped_column(String(80), primary_key=True)
-
-    with pytest.raises(DeclarationError, match=r"^Account\.external_id is not declared with ExternalId\(\.\.\.\)$"):
-        Models([Account])
 
 
 # -- where classes are found ------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from omreceiver import ExternalId, Field, Record, RecordId, RecordMixin, Referen
 from omreceiver.errors import DeclarationError
 from omreceiver.records.columns import ExactString, LongText, MultiPicklist, UTCDateTime
 from omreceiver.records.fields import Key, salesforce_field
-from omreceiver.records.models import Layout, Models
+from omreceiver.records.layout import Layout
+from omreceiver.records.models import Models
 from omreceiver.records.types import VALUE_TYPES
 from omreceiver.store.database import open_engine
 from tests.plain_records import PlainAccount, PlainBase
@@ -550,7 +551,8 @@ def test_on_the_class_a_reference_tells_what_it_may_hold() -> None:
     reference: Any = Task.who
     mark = salesforce_field(table_of(Task).c.who_id)
 
-    assert (reference.name, reference.targets) == ("WhoId", ("Contact", "Lead"))
+    assert (reference.field, reference.relationship) == ("WhoId", "Who")
+    assert (reference.targets, reference.is_polymorphic) == (("Contact", "Lead"), True)
     assert mark is not None
     assert (mark.name, mark.python, mark.reference_to) == ("WhoId", RecordId, ("Contact", "Lead"))
 

@@ -24,7 +24,7 @@ from omreceiver.receive import Parts
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing
 from omreceiver.store.upgrade import MIGRATIONS, alembic_config, missing, upgrade
-from tests.wsdls import wsdl_text
+from tests.wsdls import select_fields
 
 Open = Callable[..., Parts]
 LEDGER = {*tables.metadata.tables, "om_alembic_version"}
@@ -42,12 +42,6 @@ def open_parts(database_url: str, tmp_path: Path) -> Iterator[Open]:
             return parts
 
         yield opened
-
-
-def select_fields(folder: Path, sobject: str = "Account", **fields: str) -> None:
-    """Put a WSDL into the folder, as an administrator does who has changed what an outbound message selects."""
-    typed = {name: f"xsd:{xml}" if xml != "ID" else "ent:ID" for name, xml in fields.items()}
-    (folder / f"{sobject}.wsdl").write_text(wsdl_text(sobject, typed), encoding="utf-8")
 
 
 def make(parts: Parts) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!--
@@ -149,3 +150,9 @@ def wsdl_text(sobject: str = "Account", fields: Mapping[str, str] | None = None)
 def line_of(text: str, part: str) -> int:
     """The number of the first line that holds `part`, as an editor counts."""
     return text[: text.index(part)].count("\n") + 1
+
+
+def select_fields(folder: Path, sobject: str = "Account", **fields: str) -> None:
+    """Put a WSDL into the folder, as an administrator does who has changed what an outbound message selects."""
+    typed = {name: f"xsd:{xml}" if xml != "ID" else "ent:ID" for name, xml in fields.items()}
+    (folder / f"{sobject}.wsdl").write_text(wsdl_text(sobject, typed), encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, false, func, select
 
 from omreceiver.receive import Parts
-from omreceiver.records.models import Layout
+from omreceiver.records.layout import Layout
 from omreceiver.store import tables
 
 
@@ -53,7 +53,7 @@ def _class_line(parts: Parts, layout: Layout) -> ClassLine:
     return ClassLine(
         name=layout.model.__name__,
         sobject=sobject,
-        when=dict(layout.model.__when__),
+        when=dict(parts.models.leaves.when[layout.model]),
         tables=tuple(table.name for table in layout.tables),
         key=layout.key_field or "Id",
         fields=tuple(sorted(layout.slots)),

@@ -17,6 +17,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from omreceiver.records.values import read_multipicklist, without_zeros
 
 MYSQL = ("mysql", "mariadb")
+#: of every table that we make
+CHARSET: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
 LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL)
 LongBinary = LargeBinary().with_variant(mysql.LONGBLOB(), *MYSQL)
 Json = JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")

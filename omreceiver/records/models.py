@@ -1,138 +1,67 @@
-"""Models: the mapped classes of one receiver, found by sObject, with how each is filled and how it is laid out."""
+"""Models: the mapped classes of one receiver, declared ones and those built from WSDLs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from types import ModuleType
-from typing import Any
 
-from sqlalchemy import Column, MetaData, Table, inspect
-from sqlalchemy.orm import Mapper
+from sqlalchemy import MetaData, Table
 
-from omreceiver.errors import DeclarationError
-from omreceiver.records.fields import Key, salesforce_field
+from omreceiver.errors import ChecksFailed
+from omreceiver.records import checks
+from omreceiver.records.layout import Layout, Model
+from omreceiver.records.leaves import Leaves
 from omreceiver.records.record import RecordMixin
-
-Model = type[RecordMixin]
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where one Salesforce field goes: the attribute, the reader of its text, and what that reader expects."""
-
-    attribute: str
-    read: Callable[[str], Any]
-    expected: str
-
-
-class Layout:
-    """One mapped class as the store needs it: which field goes where, which column lies in which table."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.mapper: Mapper[Any] = inspect(model, raiseerr=True)
-        line = (mapper.local_table for mapper in reversed([*self.mapper.iterate_to_root()]))
-        #: root first
-        self.tables: tuple[Table, ...] = tuple(table for table in line if isinstance(table, Table))
-
-    @property
-    def root(self) -> Table:
-        return self.tables[0]
-
-    @cached_property
-    def columns(self) -> dict[Table, dict[str, Column[Any]]]:
-        """For each table its columns by attribute; external_id stands in all of them."""
-        laid: dict[Table, dict[str, Column[Any]]] = {table: {} for table in self.tables}
-        for attribute in self.mapper.column_attrs:
-            for column in attribute.columns:
-                if isinstance(column, Column):
-                    laid[column.table][attribute.key] = column
-        return laid
-
-    @cached_property
-    def by_attribute(self) -> dict[str, Column[Any]]:
-        """Every column by attribute; external_id is the root's."""
-        return {name: column for table in reversed(self.tables) for name, column in self.columns[table].items()}
-
-    @cached_property
-    def slots(self) -> dict[str, Slot]:
-        """API name → where it goes. The external ID is not among them."""
-        found: dict[str, Slot] = {}
-        for attribute in self.mapper.column_attrs:
-            column = attribute.columns[0]
-            mark = salesforce_field(column) if isinstance(column, Column) else None
-            if mark is None or mark.external_id:
-                continue
-            if mark.name in found:
-                raise DeclarationError(f"{self.model.__name__} maps {mark.name} twice; remove one of the two")
-            found[mark.name] = Slot(attribute.key, mark.value_type.read, mark.value_type.expected)
-        return found
-
-    @cached_property
-    def key(self) -> Key:
-        key_type = self.root.c.external_id.type
-        if not isinstance(key_type, Key):
-            raise DeclarationError(f"{self.model.__name__}.external_id is not declared with ExternalId(...)")
-        return key_type
-
-    @cached_property
-    def key_field(self) -> str | None:
-        """The field that the key comes from; None when the Salesforce ID is the key."""
-        mark = salesforce_field(self.root.c.external_id)
-        return mark.name if mark else None
+from omreceiver.schema.catalog import Catalog
 
 
 class Models:
-    """The mapped classes that records go to. Declared ones come first, built ones fill the gaps."""
+    """The mapped classes that records go to. Declared ones come first, built ones fill the gaps.
 
-    def __init__(self, classes: Iterable[Model]) -> None:
+    Raises ChecksFailed, with everything that is found, when the classes contradict themselves, each other, or what
+    the catalog knows of their sObjects.
+    """
+
+    def __init__(self, classes: Iterable[Model], catalog: Catalog | None = None) -> None:
+        self.catalog = catalog or Catalog()
         # a registry holds its classes in no order: parents first, then by name
         ordered = sorted(set(classes), key=lambda model: (len(model.__mro__), model.__name__))
         self.layouts: dict[Model, Layout] = {model: Layout(model) for model in ordered}
-        self._by_sobject: dict[str, list[Model]] = {}
-        for model in self.layouts:
-            if model.__sobject__:
-                self._by_sobject.setdefault(model.__sobject__, []).append(model)
-        for layout in self.layouts.values():
-            layout.slots, layout.key  # noqa: B018 — a contradiction is told at the start, not with a message
-        for sobject, classes_of in self._by_sobject.items():
-            self._check(sobject, classes_of)
-
-    def _check(self, sobject: str, models: list[Model]) -> None:
-        roots = {self.layouts[model].root.name for model in models}
-        if len(roots) > 1:
-            names = ", ".join(model.__name__ for model in models)
-            raise DeclarationError(f"{sobject} goes to several roots ({names}); derive them from one class")
-        whens = [sorted(model.__when__.items()) for model in models]
-        for model, when in zip(models, whens, strict=True):
-            if whens.count(when) > 1:
-                raise DeclarationError(f"{model.__name__} and another class take the same {sobject}; give it a when=")
+        self.leaves = Leaves(ordered, self.catalog)
+        found = checks.check(self.layouts, self.leaves, self.catalog)
+        if found:
+            raise ChecksFailed(found)
+        for model in ordered:
+            model.__neighbours__ = tuple(ordered)
 
     def __iter__(self) -> Iterator[Layout]:
         return iter(self.layouts.values())
 
     @property
     def sobjects(self) -> list[str]:
-        return sorted(self._by_sobject)
+        return self.leaves.sobjects
 
     def of(self, sobject: str) -> list[Model]:
         """The classes that take an sObject, the one without `when` first."""
-        return sorted(self._by_sobject.get(sobject, ()), key=lambda model: len(model.__when__))
+        return self.leaves.of(sobject)
 
     def leaf(self, sobject: str, fields: Mapping[str, str | None]) -> Model | None:
         """The class whose `when` says most about a record with these fields, or None."""
-        fitting = [m for m in self.of(sobject) if all(_same(fields.get(k), v) for k, v in m.__when__.items())]
-        return fitting[-1] if fitting else None
+        return self.leaves.leaf(sobject, fields)
+
+    def kept(self, leaf: Layout, present: Layout) -> Layout:
+        """Where a record goes that is in `present` and whose fields say `leaf`."""
+        return self.layouts[self.leaves.kept(leaf.model, present.model)]
 
     def discriminators(self, sobject: str | None) -> frozenset[str]:
         """The fields that decide between the classes of an sObject."""
-        return frozenset(name for model in self._by_sobject.get(sobject or "", ()) for name in model.__when__)
+        return self.leaves.discriminators(sobject)
 
-    def named(self, child_name: str) -> Layout | None:
+    def named(self, child_name: str, root: Table | None = None) -> Layout | None:
         """The layout of the class that a discriminator names; None for a class that is no longer there."""
-        return next((layout for layout in self if layout.mapper.polymorphic_identity == child_name), None)
+        named = (layout for layout in self if layout.name == child_name)
+        return next((layout for layout in named if root is None or layout.root is root), None)
 
     def metadata(self) -> list[MetaData]:
         """The MetaData that hold the classes' tables, each once."""
@@ -151,13 +80,6 @@ class Models:
     def tables(self) -> list[Table]:
         """Every class table once, parents before children."""
         return list(dict.fromkeys(table for layout in self for table in layout.tables))
-
-
-def _same(text: str | None, wanted: str) -> bool:
-    """Equal, or the same Salesforce ID in 15 and in 18 characters."""
-    if text is None or text == wanted:
-        return text == wanted
-    return {len(text), len(wanted)} == {15, 18} and text[:15] == wanted[:15]
 
 
 def mapped_classes(source: ModuleType | Model) -> list[Model]:

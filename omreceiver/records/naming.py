@@ -16,6 +16,8 @@ TAKEN = frozenset(
         "organization_id",
         "modstamp",
         "extra",
+        "fields",
+        "references",
         "metadata",
         "registry",
     }

@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import ForeignKey
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import ForeignKey, inspect, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, mapped_column, object_session
 
-from omreceiver.records.columns import ExactString, Json, UTCDateTime
+from omreceiver.records.columns import CHARSET, ExactString, Json, UTCDateTime
 from omreceiver.records.fields import Key, settle_types
+from omreceiver.records.inheritance import check_line, parent_of
+from omreceiver.records.loading import watch
 from omreceiver.records.naming import snake_case
 from omreceiver.records.references import settle_references
+from omreceiver.records.related import ReferenceTo
 from omreceiver.records.types import VALUE_TYPES
 
-CHARSET: dict[str, Any] = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
+
+class FieldsOfClass:
+    """`Account.fields`: attribute → what a query takes, of every column of a class, inherited ones included."""
+
+    def __get__(self, instance: object, owner: type[Any]) -> Mapping[str, QueryableAttribute[Any]]:
+        mapper: Mapper[Any] = inspect(owner)
+        return {attribute.key: getattr(owner, attribute.key) for attribute in mapper.column_attrs}
 
 
 class RecordMixin:
@@ -27,11 +36,23 @@ class RecordMixin:
     line is its root and holds `external_id`, `child_name` (the leaf class), `salesforce_id`, `organization_id`,
     `modstamp` and `extra`; every class below has a table with `external_id` and its own columns.
 
+    A class below a mapped one with neither `sobject` nor `when` is yours: the receiver keeps a record in it and
+    never puts one there, unless `local=True` says that every record of the parent shall have a row in it.
+    `inheritable=False` is for a class that has none below: such a root needs no `child_name`.
+
     On your own base: `class Base(RecordMixin, YourBase): __abstract__ = True`.
     """
 
     __sobject__: ClassVar[str | None] = None
     __when__: ClassVar[Mapping[str, str]] = {}
+    #: every record of the parent gets a row in this class
+    __local__: ClassVar[bool] = False
+    __inheritable__: ClassVar[bool] = True
+    #: neither sobject nor when below a mapped class: the receiver puts no record here by its fields
+    __extends__: ClassVar[bool] = False
+    #: classes of other bases that the receiver fills beside this one: what a reference may name
+    __neighbours__: ClassVar[tuple[type, ...]] = ()
+    fields: ClassVar[Mapping[str, QueryableAttribute[Any]]] = FieldsOfClass()  # type: ignore[assignment]
 
     if TYPE_CHECKING:
         external_id: Mapped[str]
@@ -42,17 +63,38 @@ class RecordMixin:
         extra: Mapped[dict[str, str] | None]
 
     def __init_subclass__(
-        cls, *, sobject: str | None = None, when: Mapping[str, str] | None = None, **kwargs: Any
+        cls,
+        *,
+        sobject: str | None = None,
+        when: Mapping[str, str] | None = None,
+        local: bool = False,
+        inheritable: bool = True,
+        **kwargs: Any,
     ) -> None:
         inherited = cls.__when__ if sobject in (None, cls.__sobject__) else {}
         if sobject is not None:
             cls.__sobject__ = sobject
         cls.__when__ = {**inherited, **(when or {})}
+        cls.__local__, cls.__inheritable__ = local, inheritable
+        cls.__extends__ = not (sobject or when) and parent_of(cls) is not None and cls.__sobject__ is not None
         settle_references(cls)
         settle_types(cls)
         if _is_mapped(cls):
             _lay_table(cls)
         super().__init_subclass__(**kwargs)
+
+    def references(self, to: ReferenceTo) -> list[Any]:
+        """The records whose reference names this one, by key: `contact.references(Task.who)`. Empty outside of a
+        session.
+        """
+        session = object_session(self)
+        if session is None:
+            return []
+        naming = select(to.entity).where(to.id == self.salesforce_id).order_by(to.entity.external_id)
+        return list(session.scalars(naming))
+
+
+watch(RecordMixin)
 
 
 def _is_mapped(cls: type) -> bool:
@@ -60,14 +102,9 @@ def _is_mapped(cls: type) -> bool:
     return DeclarativeBase not in cls.__bases__ and not cls.__dict__.get("__abstract__", False)
 
 
-def _parent(cls: type) -> Any:
-    """The nearest mapped class above, or None for a root."""
-    above = (c for c in cls.__mro__[1:] if issubclass(c, RecordMixin) and "__mapper__" in c.__dict__)
-    return next(above, None)
-
-
 def _lay_table(cls: Any) -> None:
-    parent = _parent(cls)
+    parent = parent_of(cls)
+    check_line(cls, parent)
     if "__tablename__" not in cls.__dict__:
         cls.__tablename__ = snake_case(cls.__name__)
     if "__table_args__" not in cls.__dict__:
@@ -75,8 +112,11 @@ def _lay_table(cls: Any) -> None:
     arguments = dict(cls.__dict__.get("__mapper_args__", {}), polymorphic_identity=cls.__name__)
     if parent is None:
         _lay_root(cls)
-        arguments["polymorphic_on"] = "child_name"
+        if cls.__inheritable__:
+            arguments["polymorphic_on"] = "child_name"
     else:
+        # N records of K leaf classes in 1 + K statements; SQLAlchemy's own way takes one more for each record
+        arguments.setdefault("polymorphic_load", "selectin")
         key = parent.__table__.c.external_id
         cascade = ForeignKey(key, onupdate="CASCADE", ondelete="CASCADE")
         cls.external_id = mapped_column(cascade, type_=key.type, primary_key=True)
@@ -87,7 +127,8 @@ def _lay_root(cls: Any) -> None:
     """The system columns. A key of the class's own, declared with ExternalId, stands."""
     if not hasattr(cls, "external_id"):
         cls.external_id = mapped_column(Key(), primary_key=True)
-    cls.child_name = mapped_column(ExactString(80), nullable=False)
+    if cls.__inheritable__:
+        cls.child_name = mapped_column(ExactString(80), nullable=False)
     cls.salesforce_id = mapped_column(ExactString(18), nullable=False, unique=True)
     cls.organization_id = mapped_column(ExactString(18), nullable=False)
     cls.modstamp = mapped_column(UTCDateTime(), nullable=True)

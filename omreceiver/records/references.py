@@ -4,61 +4,99 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Mapped, MappedColumn, Mapper, mapped_column, object_session
+from sqlalchemy import inspect
+from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from omreceiver.errors import DeclarationError
 from omreceiver.records.fields import MARK, SalesforceField
+from omreceiver.records.loading import record_of, sobject_of
+from omreceiver.records.related import ReferenceTo
 from omreceiver.records.types import VALUE_TYPES, RecordId
 
 
 class ReferenceAttribute:
-    """`task.who`: the record that `task.who_id` names, or None while it has not arrived."""
+    """`task.who`: the record that `task.who_id` names, or None while it has not arrived. `Task.who`: in a query."""
 
-    def __init__(self, name: str, targets: tuple[str, ...]) -> None:
-        self.name = name
+    def __init__(self, field: str, targets: tuple[str, ...], *, key: str = "") -> None:
+        #: the API name of the field that holds the ID
+        self.field = field
+        #: the sObjects that it may name
         self.targets = targets
-        self.key = ""
+        #: the attribute that holds the ID
+        self.key = key
+        self.name = ""
+        self.owner: type = object
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name, self.owner = name, owner
+
+    @property
+    def relationship(self) -> str:
+        """Salesforce's name for it: WhoId → Who, Parent__c → Parent__r ("Understanding Relationship Names", SOQL)."""
+        if self.field.endswith("__c"):
+            return f"{self.field.removesuffix('__c')}__r"
+        return self.field.removesuffix("Id")
 
     def column(self) -> MappedColumn[Any]:
-        mark = SalesforceField(self.name, RecordId, reference_to=self.targets)
+        mark = SalesforceField(self.field, RecordId, reference_to=self.targets)
         return mapped_column(VALUE_TYPES[RecordId].column, index=True, nullable=True, info={MARK: mark})
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        if instance is None:
-            return self
-        record_id, session = getattr(instance, self.key), object_session(instance)
-        if record_id is None or session is None:
-            return None
-        found = (session.scalars(select(r).where(r.salesforce_id == record_id)).first() for r in self._roots(owner))
-        return next((record for record in found if record is not None), None)
+        return ReferenceTo(self, owner) if instance is None else record_of(instance, self)
 
-    def _roots(self, owner: Any) -> list[Any]:
+    def __set__(self, instance: Any, record: Any) -> None:
+        setattr(instance, self.key, None if record is None else record.salesforce_id)
+
+    def classes(self, entity: Any) -> list[Any]:
+        """The mapped classes of the targets, in the order of the targets, parents first."""
+        owner = inspect(entity).mapper
+        known = {mapper.class_: None for mapper in owner.registry.mappers}
+        known |= dict.fromkeys(owner.class_.__neighbours__)
+        models = sorted(known, key=lambda model: (len(model.__mro__), model.__name__))
+        return [m for target in self.targets for m in models if getattr(m, "__sobject__", None) == target]
+
+    def roots(self, entity: Any) -> list[Any]:
         """Each root class below which a target lives, once, in the order of the targets."""
-        mappers: list[Mapper[Any]] = list(owner.registry.mappers)
-        named = [m for target in self.targets for m in mappers if m.class_.__dict__.get("__sobject__") == target]
-        return list(dict.fromkeys(m.base_mapper.class_ for m in named))
+        return list(dict.fromkeys(inspect(model).base_mapper.class_ for model in self.classes(entity)))
 
 
-def Reference(name: str, *targets: str) -> Any:
-    """A reference held by the field `name`, such as "WhoId", to records of the sObjects `targets`.
+class TypeAttribute:
+    """`task.who_type`: the sObject that `task.who_id` names, also before the record arrives if its prefix tells."""
 
-    `who: Mapped[Contact | Lead | None] = Reference("WhoId", "Contact", "Lead")` gives `who_id`, the ID column,
-    and `who`, the record. There is no foreign key: the record it names may arrive later, or never.
+    def __init__(self, reference: ReferenceAttribute) -> None:
+        self.reference = reference
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return ReferenceTo(self.reference, owner).type if instance is None else sobject_of(instance, self.reference)
+
+
+def Reference(field: str, *targets: str) -> Any:
+    """A reference held by the field `field`, such as "WhoId", to records of the sObjects `targets`.
+
+    `who: Mapped[Contact | Lead | None] = Reference("WhoId", "Contact", "Lead")` gives `who_id`, the ID column, `who`,
+    the record, and `who_type`, its sObject. There is no foreign key: the record it names may arrive later, or never.
     """
     if not targets:
-        raise DeclarationError(f"Reference({name!r}) names no sObject; write Reference({name!r}, 'Account')")
-    return ReferenceAttribute(name, targets)
+        raise DeclarationError(f"Reference({field!r}) names no sObject; write Reference({field!r}, 'Account')")
+    return ReferenceAttribute(field, targets)
 
 
 def settle_references(cls: type) -> None:
-    """Put the ID column beside each reference of a class, and of mixins above it, and take its annotation away,
-    before SQLAlchemy reads the class."""
+    """Put the ID column and the type beside each reference of a class, and of mixins above it, and take its
+    annotation away, before SQLAlchemy reads the class."""
     for owner in cls.__mro__:
         annotations = vars(owner).get("__annotations__", {})
-        for key, value in list(vars(owner).items()):
+        for name, value in list(vars(owner).items()):
             if isinstance(value, ReferenceAttribute) and not value.key:
-                value.key = f"{key}_id"
-                annotations.pop(key, None)
+                value.key = f"{name}_id"
+                annotations.pop(name, None)
                 annotations[value.key] = Mapped[str | None]
                 setattr(owner, value.key, value.column())
+            if isinstance(value, ReferenceAttribute) and f"{name}_type" not in vars(owner):
+                setattr(owner, f"{name}_type", TypeAttribute(value))
+
+
+def references_of(model: type) -> dict[str, ReferenceAttribute]:
+    """Attribute → reference, of a class and of all above it."""
+    line = [vars(each) for each in reversed(model.__mro__)]
+    return {name: value for each in line for name, value in each.items() if isinstance(value, ReferenceAttribute)}

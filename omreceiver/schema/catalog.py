@@ -53,6 +53,17 @@ class Catalog:
             found[object_type.name] = known.joined(object_type) if known else object_type
         return {name: found[name].described(self.describes.get(name)) for name in found}
 
+    def known_fields(self, sobject: str) -> frozenset[str]:
+        """Every field that a WSDL, a describe or an outbound-message definition names; none for an unknown sObject."""
+        described = [self.describes[sobject]] if sobject in self.describes else []
+        listed = [known.fields for known in (*self.wsdls.values(), *described) if known.name == sobject]
+        defined = [message.fields for message in self.messages.values() if message.sobject == sobject]
+        return frozenset().union(*listed, *defined)
+
+    def key_prefixes(self) -> set[tuple[str, str]]:
+        """(prefix, sObject) of every describe that has one."""
+        return {(known.key_prefix, name) for name, known in self.describes.items() if known.key_prefix}
+
     def fields_of(self, name: str) -> frozenset[str] | None:
         """The field list of a WSDL's stem or of an outbound message's name; None when there is no such."""
         if name in self.wsdls:

@@ -34,7 +34,7 @@ def _event_row(message: Message, message_id: int, save: Save, now: datetime) -> 
         "created_at": now,
         "message_id": message_id,
         "notification_id": save.row.notification.id,
-        "child_name": save.values["child_name"],
+        "child_name": save.layout.name,
         "external_id": save.key,
         "created": save.outcome is Outcome.CREATED,
         "raw": message.raw,

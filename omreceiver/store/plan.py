@@ -14,7 +14,8 @@ from omreceiver.config import Settings
 from omreceiver.errors import KeyTooLong, MissingExternalId, NoClass, NoRecordId, UnreadableValue, Unstorable
 from omreceiver.records.fields import KEY_LENGTH
 from omreceiver.records.ids import to18
-from omreceiver.records.models import Layout, Models, Slot
+from omreceiver.records.layout import Layout, Slot
+from omreceiver.records.models import Models
 from omreceiver.records.values import read_datetime
 from omreceiver.schema.notification import Message, Notification
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Select, Table, or_, select
 
-from omreceiver.records.models import Layout, Models
+from omreceiver.records.layout import Layout
+from omreceiver.records.models import Models
 from omreceiver.store.plan import Row
 from omreceiver.store.statements import among
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from omreceiver.errors import ConstraintViolated, MissingExternalId
-from omreceiver.records.models import Layout
+from omreceiver.records.layout import Layout
 from omreceiver.records.record import RecordMixin
 from omreceiver.signals import Change
 from omreceiver.store import statements
@@ -82,7 +82,7 @@ class Save:
 def decide(row: Row, found: Found, plan: Plan) -> Save:
     """What becomes of a row. Raises Unstorable when it contradicts what is there."""
     present = _present(row, found)
-    if present is not None and not row.is_leaf_known:
+    if present is not None:
         row = _in_its_class(row, present, plan)
     before = present.attributes(row.layout) if present else {}
     save = Save(row, present, before, _values(row, before, plan))
@@ -102,19 +102,28 @@ def _present(row: Row, found: Found) -> Present | None:
 
 
 def _in_its_class(row: Row, present: Present, plan: Plan) -> Row:
-    """The action does not send what `when` asks for, so the record stays in the class it is in."""
-    layout = plan.reading.models.named(present.value(row.layout.root.c.child_name))
-    return row if layout is None or layout is row.layout else plan.reading.row(row.notification, layout)
+    """A record stays in the class it is in when the action does not send what `when` asks for, and in one of yours
+    below the class that takes it.
+    """
+    models, root = plan.reading.models, row.layout.root
+    name = present.value(root.c.child_name) if "child_name" in root.c else row.layout.name
+    here = models.named(name, root)
+    if here is None or here is row.layout:
+        return row
+    layout = models.kept(row.layout, here) if row.is_leaf_known else here
+    return row if layout is row.layout else plan.reading.row(row.notification, layout)
 
 
 def _values(row: Row, before: dict[str, Any], plan: Plan) -> dict[str, Any]:
     system = {
         "external_id": before["external_id"] if row.key is None else row.key,
-        "child_name": row.layout.mapper.polymorphic_identity,
+        "child_name": row.layout.name,
         "salesforce_id": row.salesforce_id,
         "organization_id": plan.message.organization_id,
         "modstamp": row.modstamp or before.get("modstamp"),
     }
+    if "child_name" not in row.layout.by_attribute:
+        del system["child_name"]
     extra = _merged(before.get("extra"), row) if row.extra else before.get("extra")
     return {**system, "extra": extra, **row.values}
 

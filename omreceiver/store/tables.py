@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Boolean, Column, Integer, Table
 
-from omreceiver.records.columns import ExactString, Json, LongBinary, LongText, UTCDateTime
-from omreceiver.records.record import CHARSET
-
-metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"})
+from omreceiver.records.columns import CHARSET, ExactString, Json, LongBinary, LongText, UTCDateTime
+from omreceiver.records.prefixes import metadata as metadata
 
 #: SQLite counts up only an INTEGER primary key
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")

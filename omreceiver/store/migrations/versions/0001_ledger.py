@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from omreceiver.records.columns import ExactString, Json, LongBinary, LongText, UTCDateTime
-from omreceiver.records.record import CHARSET
+from omreceiver.records.columns import CHARSET, ExactString, Json, LongBinary, LongText, UTCDateTime
 from omreceiver.store.tables import RowNumber
 
 revision = "0001"
