@@ -3,17 +3,22 @@
 from omreceiver.app import OutboundMessages, create_app
 from omreceiver.config import Settings
 from omreceiver.errors import OmreceiverError
+from omreceiver.records.compounds import Address, Compound, Geolocation
 from omreceiver.records.fields import ExternalId, Field
 from omreceiver.records.record import Record, RecordMixin
 from omreceiver.records.references import Reference
+from omreceiver.records.typeof import typeof
 from omreceiver.records.types import RecordId
-from omreceiver.signals import Change, committed, post_save, pre_save, receiver
+from omreceiver.signals import Change, committed, post_save, pre_save, receiver, reference_resolved
 from omreceiver.testing.replay import replay
 
 __all__ = [
+    "Address",
     "Change",
+    "Compound",
     "ExternalId",
     "Field",
+    "Geolocation",
     "OmreceiverError",
     "OutboundMessages",
     "Record",
@@ -26,5 +31,7 @@ __all__ = [
     "post_save",
     "pre_save",
     "receiver",
+    "reference_resolved",
     "replay",
+    "typeof",
 ]

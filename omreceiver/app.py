@@ -25,6 +25,7 @@ from omreceiver.schema.catalog import Catalog
 from omreceiver.store.apply import Receipt
 from omreceiver.store.database import open_engine, prepare
 from omreceiver.store.fieldlists import FieldLists
+from omreceiver.store.prefixes import KeyPrefixes
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def assemble(
     models = Models([*declared, *build(missing, settings.external_ids)], catalog)
     _check_actions(settings, catalog)
     ready = open_engine(settings.database_url) if engine is None else prepare(engine)
-    return Parts(settings, catalog, models, ready, FieldLists(catalog, settings, ready))
+    return Parts(settings, catalog, models, ready, FieldLists(catalog, settings, ready), KeyPrefixes(ready))
 
 
 def parts_of(app: Flask) -> Parts:

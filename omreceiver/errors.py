@@ -15,6 +15,7 @@ OmreceiverError
 │   ├── UnreadableValue · MissingExternalId · KeyTooLong · NoRecordId · NoClass
 │   └── ConstraintViolated · ReceiverRaised
 ├── QueryError                  a query breaks a rule of SOQL
+│   └── SoqlError               the same in a text, with the line and the column of it
 └── Unavailable                 try again later: no ack, HTTP 503, nothing written
 
 The docstring of an error is its message unless the place that raises it has facts to add.
@@ -185,6 +186,19 @@ class ReceiverRaised(Unstorable):
 
 class QueryError(OmreceiverError):
     """A query breaks a rule of SOQL."""
+
+
+class SoqlError(QueryError):
+    """A SOQL text breaks a rule of SOQL; the message points at the place."""
+
+    def __init__(self, sentence: str, text: str, line: int, column: int) -> None:
+        shown = text.split("\n")[line - 1].rstrip()
+        indent = "".join(letter if letter == "\t" else " " for letter in shown[: column - 1])
+        super().__init__(f"line {line}, column {column}: {sentence}\n  {shown}\n  {indent}^")
+        self.sentence = sentence
+        self.text = text
+        self.line = line
+        self.column = column
 
 
 class Unavailable(OmreceiverError):

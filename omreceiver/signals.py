@@ -117,6 +117,15 @@ committed = Signal(
     """,
 )
 
+reference_resolved = Signal(
+    "reference_resolved",
+    """After the commit, robustly as `committed`: a record arrived that another one's reference named already.
+
+    `sender` and `instance` are the record that waited, loaded and detached; `reference` is the attribute, "who";
+    `target` is the record that arrived; `raw`, `message` and `session` as in `committed`.
+    """,
+)
+
 SAVES = (pre_save, post_save, committed)
 
 

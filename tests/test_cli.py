@@ -554,3 +554,76 @@ def query(project: Path, statement: str) -> list[Any]:
         found = list(connection.scalars(text(statement)))
     engine.dispose()
     return found
+
+
+# -- references and system checks -------------------------------------------------------------------------------------
+
+
+def test_references_are_a_table_of_fields_and_targets(command: Command, project: Path) -> None:
+    described = {
+        "name": "Task",
+        "fields": [
+            {"name": "WhoId", "type": "reference", "relationshipName": "Who", "referenceTo": ["Contact", "Lead"]}
+            | {"namePointing": True, "polymorphicForeignKey": True},
+            {"name": "AccountId", "type": "reference", "relationshipName": "Account", "referenceTo": ["Account"]},
+        ],
+    }
+    (project / "wsdl" / "Task.describe.json").write_text(json.dumps(described))
+    (project / "wsdl" / "Task.wsdl").write_text(wsdl_text("Task", {"AccountId": "ent:ID", "WhoId": "ent:ID"}))
+
+    found = rows(command("classes --references"))
+    assert [row for row in found if row["class"] == "Task"] == [
+        {
+            "class": "Task",
+            "field": "AccountId",
+            "relationship": "Account",
+            "targets": "Account",
+            "polymorphic": "no",
+            "attribute": "account",
+        },
+        {
+            "class": "Task",
+            "field": "WhoId",
+            "relationship": "Who",
+            "targets": "Contact, Lead",
+            "polymorphic": "yes",
+            "attribute": "who",
+        },
+    ]
+    assert {row["class"]: row["polymorphic"] for row in json.loads(command("classes --references --json").stdout)}[
+        "Task"
+    ] is True
+
+
+def test_declared_references_are_in_it_too(command: Command, project: Path) -> None:
+    (project / "declared.py").write_text(
+        "from typing import Any\n"
+        "from sqlalchemy.orm import DeclarativeBase, Mapped\n"
+        "from omreceiver import RecordMixin, Reference\n"
+        "class Base(RecordMixin, DeclarativeBase): pass\n"
+        "class Task(Base, sobject='Task'):\n"
+        "    what: Mapped[Any] = Reference('WhatId', 'Account', 'Opportunity')\n"
+    )
+    found = rows(command("classes --references", OMRECEIVER_MODELS="declared", OMRECEIVER_WSDL_DIR="nowhere"))
+    assert [(row["field"], row["relationship"], row["polymorphic"]) for row in found] == [("WhatId", "What", "yes")]
+
+
+def test_db_check_prints_every_finding_of_the_system_checks(command: Command, project: Path) -> None:
+    (project / "wrong.py").write_text(
+        "from sqlalchemy.orm import DeclarativeBase, Mapped\n"
+        "from omreceiver import RecordMixin, Field\n"
+        "class Base(RecordMixin, DeclarativeBase): pass\n"
+        "class Account(Base, sobject='Account'):\n"
+        "    name: Mapped[str | None] = Field('Nmae')\n"
+        "class Partner(Account, when={'RecordTypeId': 'No_Such_Type'}): pass\n"
+    )
+    settings = {"OMRECEIVER_MODELS": "wrong"}
+    checked = command("db check", **settings)
+    assert checked.exit_code == 1
+    assert [line[:4] for line in checked.stderr.splitlines()] == ["E006", "E010"]
+    assert "Did you mean Name?" in checked.stderr
+
+    refused = command("db create", **settings)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("omreceiver: E006 Account.name maps Nmae")
+    assert len(refused.stderr.splitlines()) == 2

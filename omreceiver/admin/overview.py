@@ -10,6 +10,7 @@ from sqlalchemy import Engine, false, func, select
 
 from omreceiver.receive import Parts
 from omreceiver.records.layout import Layout
+from omreceiver.records.references import ReferenceAttribute, references_of
 from omreceiver.store import tables
 
 
@@ -25,6 +26,18 @@ class ClassLine:
     fields: tuple[str, ...]
     wsdls: tuple[str, ...]
     unmapped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReferenceLine:
+    """One field that names other records."""
+
+    name: str
+    field: str
+    relationship: str
+    targets: tuple[str, ...]
+    polymorphic: bool
+    attribute: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,28 @@ def _class_line(parts: Parts, layout: Layout) -> ClassLine:
         fields=tuple(sorted(layout.slots)),
         wsdls=tuple(sorted(listed)),
         unmapped=tuple(sorted(sent - layout.slots.keys() - {layout.key_field, "SystemModstamp"})),
+    )
+
+
+def references(parts: Parts) -> list[ReferenceLine]:
+    """Every reference of every class: as declared, or as the describe of its sObject tells."""
+    return [
+        _reference_line(parts, layout, reference)
+        for layout in parts.models
+        for reference in references_of(layout.model).values()
+    ]
+
+
+def _reference_line(parts: Parts, layout: Layout, reference: ReferenceAttribute) -> ReferenceLine:
+    described = parts.catalog.describes.get(layout.model.__sobject__ or "")
+    known = described.fields.get(reference.field) if described else None
+    return ReferenceLine(
+        name=layout.name,
+        field=reference.field,
+        relationship=known.relationship_name if known and known.relationship_name else reference.relationship,
+        targets=reference.targets,
+        polymorphic=known.is_polymorphic if known else len(reference.targets) > 1,
+        attribute=reference.name,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from omreceiver.cli.opening import check_tables, open_parts
+from omreceiver.errors import ChecksFailed
 from omreceiver.receive import Parts
 from omreceiver.store import prune as store_prune
 from omreceiver.store import upgrade as store_upgrade
@@ -46,8 +47,16 @@ def _upgrade() -> None:
 
 @db.command()
 def check() -> None:
-    """Compare the database with the classes. Exit code 1 when something is missing, with the cure for each."""
-    if _report(open_parts()):
+    """Check the classes, then compare the database with them. Exit code 1 when something is wrong or missing, with
+    the cure for each.
+    """
+    try:
+        parts = open_parts()
+    except ChecksFailed as failed:
+        for finding in failed.findings:
+            click.echo(str(finding), err=True)
+        sys.exit(1)
+    if _report(parts):
         click.echo("all tables and columns are there")
 
 

@@ -62,6 +62,8 @@ def plain(value: object) -> str:
     """One line of text that cannot steer a terminal: what is printed here came from outside."""
     if isinstance(value, list):
         value = ", ".join(map(str, value))
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
     if isinstance(value, datetime):
         value = value.strftime("%Y-%m-%d %H:%M:%S")
     return "" if value is None else _printable(" ".join(str(value).split()))

@@ -12,6 +12,7 @@ from omreceiver.errors import ConfigurationError
 from omreceiver.records.fields import MARK, ExternalId, SalesforceField
 from omreceiver.records.naming import attribute_names
 from omreceiver.records.record import Record, RecordMixin
+from omreceiver.records.references import ReferenceAttribute
 from omreceiver.records.types import VALUE_TYPES, RecordId, python_type
 from omreceiver.schema.objecttype import FieldType, ObjectType
 
@@ -37,8 +38,21 @@ def _build(base: Any, object_type: ObjectType, setting: str | None) -> type[Reco
             namespace["external_id"] = ExternalId(name, case_sensitive=key.case_sensitive, number=number)
         else:
             namespace[attribute] = _column(field_type)
+    namespace |= _references(object_type, namespace)
     built: type[RecordMixin] = type(base)(object_type.name, (base,), namespace, sobject=object_type.name)
     return built
+
+
+def _references(object_type: ObjectType, taken: Mapping[str, Any]) -> dict[str, ReferenceAttribute]:
+    """What a describe says a field refers to, under the name that Salesforce gives the relationship."""
+    keys = attribute_names(object_type.fields)
+    found = {
+        field_type.relationship_name: ReferenceAttribute(name, field_type.reference_to, key=keys[name])
+        for name, field_type in object_type.fields.items()
+        if field_type.relationship_name and field_type.reference_to
+    }
+    named = {attribute: found[relationship] for relationship, attribute in attribute_names(found).items()}
+    return {attribute: reference for attribute, reference in named.items() if attribute not in taken}
 
 
 def _external_id(object_type: ObjectType, setting: str | None) -> FieldType | None:

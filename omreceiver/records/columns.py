@@ -6,15 +6,17 @@ They never cut: Salesforce says that "the API can return data that doesn't meet 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import JSON, Dialect, Double, LargeBinary, Numeric, String, Text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from omreceiver.records.values import read_multipicklist, without_zeros
+from omreceiver.records.values import as_text, member, read_multipicklist, without_zeros
 
 MYSQL = ("mysql", "mariadb")
 #: of every table that we make
@@ -95,14 +97,46 @@ class ExactNumber(TypeDecorator[Decimal]):
         return without_zeros(number) if dialect.name in MYSQL else number
 
 
-class MultiPicklist(TypeDecorator[list[str]]):
+class Picklist(TypeDecorator[Any]):
+    """A picklist value, as the member of an Enum that has it; one that no member has stays text."""
+
+    impl = LongText
+    cache_ok = True
+
+    def __init__(self, choices: type[Enum]) -> None:
+        super().__init__()
+        self.choices = choices
+
+    def as_loaded(self, value: Any) -> Any:
+        """What a value is that was written and loaded again."""
+        return member(self.choices, value)
+
+    def process_bind_param(self, value: str | Enum | None, dialect: Dialect) -> str | None:
+        return None if value is None else as_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | Enum | None:
+        loaded: str | Enum | None = self.as_loaded(value)
+        return loaded
+
+
+class MultiPicklist(TypeDecorator[list[Any]]):
     """A list of picklist values, kept as Salesforce writes it: joined with semicolons."""
 
     impl = LongText
     cache_ok = True
 
-    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str | None:
-        return None if value is None else ";".join(value)
+    def __init__(self, choices: type[Enum] | None = None) -> None:
+        super().__init__()
+        self.choices = choices
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> list[str] | None:
-        return None if value is None else read_multipicklist(value)
+    def as_loaded(self, value: Any) -> Any:
+        """What a list is that was written and loaded again."""
+        if self.choices is None or not isinstance(value, list | tuple):
+            return value
+        return [member(self.choices, each) for each in value]
+
+    def process_bind_param(self, value: Sequence[str | Enum] | None, dialect: Dialect) -> str | None:
+        return None if value is None else as_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[Any] | None:
+        return None if value is None else self.as_loaded(read_multipicklist(value))

@@ -14,12 +14,12 @@ from sqlalchemy.types import TypeEngine
 
 from omreceiver.errors import DeclarationError
 from omreceiver.records.columns import ExactString
-from omreceiver.records.types import VALUE_TYPES, ValueType
+from omreceiver.records.types import VALUE_TYPES, ValueType, is_enum, value_type
 from omreceiver.records.values import read_decimal, without_zeros
 
 MARK = "salesforce_field"
 KEY_LENGTH = 255
-READABLE = ", ".join(getattr(python, "__name__", str(python)) for python in VALUE_TYPES)
+READABLE = ", ".join(getattr(python, "__name__", str(python)) for python in VALUE_TYPES) + ", an Enum of str"
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,15 @@ class SalesforceField:
     python: object = str
     external_id: bool = False
     reference_to: tuple[str, ...] = ()
+    #: the API name of the address or geolocation that the field is a part of
+    compound: str = ""
 
     @property
     def value_type(self) -> ValueType:
-        return VALUE_TYPES[self.python]
+        found = value_type(self.python)
+        if found is None:
+            raise DeclarationError(f"{self.name} is kept as {self.python!r}; expected {READABLE}")
+        return found
 
 
 class Key(ExactString):
@@ -82,6 +87,7 @@ def Field(name: str, *, type: TypeEngine[Any] | None = None, index: bool = False
 
     The column's type follows the annotation by the table of records/types.py: `Mapped[str | None]` is text
     without a length, `Mapped[datetime | None]` is aware and in UTC, `Mapped[list[str] | None]` a multipicklist.
+    `Mapped[Stage | str | None]`, with an Enum of str values, is a picklist: a value that no member has stays a str.
     `type` overrides it; one that does not say which Python type it takes, such as a TypeDecorator of yours, is
     given what the annotation says. Blank fields arrive as None, so allow it unless Salesforce requires the field.
     """
@@ -116,25 +122,42 @@ def settle_types(cls: type) -> None:
                 python = annotated_type(owner, key)
                 value.column.info[MARK] = replace(mark, python=python)
                 if value.column.type._isnull:
-                    value.column.type = VALUE_TYPES[python].column
+                    value.column.type = value.column.info[MARK].value_type.column
 
 
 def annotated_type(owner: type, key: str) -> object:
     """The Python type inside `key: Mapped[X | None]`. Raises DeclarationError when there is no reader for it."""
+    try:
+        python = _one_of(alternatives(owner, key))
+    except NameError as error:
+        raise DeclarationError(f"{owner.__name__}.{key}: {error}; give Field a type=") from error
+    if python is None or value_type(python) is None:
+        annotation = vars(owner).get("__annotations__", {}).get(key)
+        raise DeclarationError(f"{owner.__name__}.{key} is {annotation!r}; expected Mapped of {READABLE}, or None")
+    return python
+
+
+def alternatives(owner: type, key: str) -> tuple[object, ...]:
+    """X and None of `key: Mapped[X | None]`. Raises NameError for what only a type checker knows."""
     annotation = vars(owner).get("__annotations__", {}).get(key)
     holder = types.SimpleNamespace(__annotations__={key: annotation})
     module = vars(sys.modules[owner.__module__])
-    try:
-        hint = typing.get_type_hints(holder, module, {**vars(owner), "Mapped": Mapped})[key]
-    except NameError as error:
-        raise DeclarationError(f"{owner.__name__}.{key}: {error}; give Field a type=") from error
-    inner = [arg for arg in _alternatives(hint) if arg is not types.NoneType]
-    if len(inner) != 1 or inner[0] not in VALUE_TYPES:
-        raise DeclarationError(f"{owner.__name__}.{key} is {annotation!r}; expected Mapped of {READABLE}, or None")
-    return inner[0]
-
-
-def _alternatives(hint: Any) -> tuple[object, ...]:
+    hint = typing.get_type_hints(holder, module, {**vars(owner), "Mapped": Mapped})[key]
     args = typing.get_args(hint)
-    inside = args[0] if args else hint
-    return typing.get_args(inside) if typing.get_origin(inside) in (typing.Union, types.UnionType) else (inside,)
+    return _members(args[0] if args else hint)
+
+
+def _members(hint: Any) -> tuple[object, ...]:
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def _one_of(members: tuple[object, ...]) -> object:
+    """The one type that is meant besides None. `Stage | str` is the Enum Stage: its unknown values are text."""
+    kinds = [member for member in members if member is not types.NoneType]
+    if len(kinds) == 2 and str in kinds:
+        kinds = [kind for kind in kinds if is_enum(kind)]
+    if len(kinds) != 1:
+        return None
+    inside = typing.get_args(kinds[0]) if typing.get_origin(kinds[0]) is list else ()
+    return list[_one_of(_members(inside[0]))] if inside else kinds[0]  # type: ignore[misc]

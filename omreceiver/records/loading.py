@@ -85,8 +85,8 @@ def _holds(held: Held, record_id: str, session: Session | None) -> bool:
     if session is None:
         return True
     if held.record is None:
-        return bool(held.inserted == session.info.get(INSERTED, 0))
-    return object_session(held.record) is session
+        return bool(held.inserted == session.info.get(INSERTED, 0)) and not session.new
+    return object_session(held.record) is session and not inspect(held.record).deleted
 
 
 def _without_session(instance: Any, reference: ReferenceAttribute) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKey, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, mapped_column, object_session
 
 from omreceiver.records.columns import CHARSET, ExactString, Json, UTCDateTime
+from omreceiver.records.compounds import settle_compounds, watch_assignments
 from omreceiver.records.fields import Key, settle_types
 from omreceiver.records.inheritance import check_line, parent_of
 from omreceiver.records.loading import watch
@@ -78,6 +79,7 @@ class RecordMixin:
         cls.__local__, cls.__inheritable__ = local, inheritable
         cls.__extends__ = not (sobject or when) and parent_of(cls) is not None and cls.__sobject__ is not None
         settle_references(cls)
+        settle_compounds(cls)
         settle_types(cls)
         if _is_mapped(cls):
             _lay_table(cls)
@@ -95,6 +97,7 @@ class RecordMixin:
 
 
 watch(RecordMixin)
+watch_assignments(RecordMixin)
 
 
 def _is_mapped(cls: type) -> bool:
@@ -110,13 +113,15 @@ def _lay_table(cls: Any) -> None:
     if "__table_args__" not in cls.__dict__:
         cls.__table_args__ = CHARSET
     arguments = dict(cls.__dict__.get("__mapper_args__", {}), polymorphic_identity=cls.__name__)
+    if cls.__inheritable__:
+        # the tables below are joined, so that leaf instances come with one statement: SQLAlchemy's own way takes one
+        # more for each record, and leaves conditions on columns below to the user
+        arguments.setdefault("with_polymorphic", "*")
     if parent is None:
         _lay_root(cls)
         if cls.__inheritable__:
             arguments["polymorphic_on"] = "child_name"
     else:
-        # N records of K leaf classes in 1 + K statements; SQLAlchemy's own way takes one more for each record
-        arguments.setdefault("polymorphic_load", "selectin")
         key = parent.__table__.c.external_id
         cascade = ForeignKey(key, onupdate="CASCADE", ondelete="CASCADE")
         cls.external_id = mapped_column(cascade, type_=key.type, primary_key=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, case, func, inspect, literal, null, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, with_polymorphic
 
 from omreceiver.errors import QueryError
 from omreceiver.records import loading, prefixes
@@ -153,7 +153,8 @@ class Target:
 
     def __init__(self, reference: ReferenceTo, model: Any) -> None:
         self._reference = reference
-        self.alias = aliased(model, flat=True)
+        # the class and those above it; classes below have nothing that is asked for
+        self.alias = with_polymorphic(model, [model], aliased=True, flat=True)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.alias, name)

@@ -147,7 +147,7 @@ def typeof(
 
 def _check_reference(reference: Any) -> None:
     if not isinstance(reference, ReferenceTo):
-        raise QueryError(f"TYPEOF is for references; {reference!r} is none.")
+        raise QueryError(f"TYPEOF is for references; {reference} is none.")
     if not reference.is_polymorphic:
         raise QueryError(
             f"TYPEOF is for polymorphic references; {reference.field} names {reference.targets[0]} only. "

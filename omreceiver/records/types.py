@@ -6,13 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from enum import Enum
+from functools import cache
+from typing import Any, TypeGuard, get_args, get_origin
 
 from sqlalchemy import BigInteger, Boolean, Date, Double, Time
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-from omreceiver.records.columns import MYSQL, ExactNumber, ExactString, LongBinary, LongText, MultiPicklist, UTCDateTime
+from omreceiver.errors import DeclarationError
+from omreceiver.records.columns import (
+    MYSQL,
+    ExactNumber,
+    ExactString,
+    LongBinary,
+    LongText,
+    MultiPicklist,
+    Picklist,
+    UTCDateTime,
+)
 from omreceiver.records.ids import to18
 from omreceiver.records.values import (
     read_base64,
@@ -78,3 +90,28 @@ def python_type(field_type: FieldType) -> object:
     """The Python type of a field: a double is a Decimal where the describe gives a scale, else a float."""
     found = PYTHON_TYPES.get(field_type.type, str)
     return Decimal if found is float and field_type.scale is not None else found
+
+
+@cache
+def value_type(python: object) -> ValueType | None:
+    """How a Python type is read and kept, or None when no field can have it. An Enum, or a list of one, is a picklist.
+
+    Raises DeclarationError for an Enum whose members are not text.
+    """
+    if python in VALUE_TYPES:
+        return VALUE_TYPES[python]
+    is_list = get_origin(python) is list
+    choices = get_args(python)[0] if is_list else python
+    if not is_enum(choices):
+        return None
+    wrong = next((each for each in choices if not isinstance(each.value, str)), None)
+    if wrong is not None:
+        cure = f"Picklist values are text: write {wrong.name} = {str(wrong.value)!r}, the API name of the value."
+        raise DeclarationError(f"{choices.__name__}.{wrong.name} is {wrong.value!r}. {cure}")
+    plain = VALUE_TYPES[list[str] if is_list else str]
+    column = MultiPicklist(choices) if is_list else Picklist(choices)
+    return ValueType(lambda text: column.as_loaded(plain.read(text)), column, plain.expected)
+
+
+def is_enum(python: object) -> TypeGuard[type[Enum]]:
+    return isinstance(python, type) and issubclass(python, Enum)

@@ -7,6 +7,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Context, Decimal
+from enum import Enum
+from functools import cache
+from typing import Any
 
 #: three digits of exponent are as many as a double has; more would be a short text for a number that fills the memory
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -14,7 +17,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 EXACT = Context(prec=2_000)
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 #: what a field of a record can hold
-Value = str | bool | int | float | Decimal | date | datetime | time | bytes | Sequence[str] | None
+Value = str | Enum | bool | int | float | Decimal | date | datetime | time | bytes | Sequence[str | Enum] | None
 
 
 def read_text(text: str) -> str:
@@ -85,10 +88,22 @@ def read_multipicklist(text: str) -> list[str]:
     return [value for value in (part.strip() for part in text.split(";")) if value]
 
 
+def member(choices: type[Enum], value: Any) -> Any:
+    """The member of an Enum that has a value; a value that no member has stays as it is."""
+    return _members(choices).get(value, value)
+
+
+@cache
+def _members(choices: type[Enum]) -> dict[Any, Enum]:
+    return {each.value: each for each in choices}
+
+
 def as_text(value: Value) -> str:
     """A value as Salesforce writes it, which the reader of its type reads back; None as the empty text."""
     if value is None:
         return ""
+    if isinstance(value, Enum):
+        return str(value.value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, bytes):
@@ -96,5 +111,5 @@ def as_text(value: Value) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ";".join(map(str, value))
+        return ";".join(map(as_text, value))
     return value.isoformat() if isinstance(value, date | time) else str(value)

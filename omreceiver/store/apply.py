@@ -219,13 +219,13 @@ def _after(session: Session, plan: Plan, decided: Iterable[Save]) -> None:
 
 def _send(signal: Signal, session: Session, plan: Plan, save: Save) -> None:
     try:
-        signal.send(save.layout.model, **arguments(save, plan.message, session))
+        signal.send(save.layout.model, **arguments(save, plan.message), session=session)
     except Exception as error:
         raise ReceiverRaised(f"A {signal.name} receiver raised {type(error).__name__}: {error}") from error
 
 
-def arguments(save: Save, message: Message, session: Session) -> dict[str, Any]:
-    """What every receiver gets, the same for all signals; see the table in signals.py."""
+def arguments(save: Save, message: Message) -> dict[str, Any]:
+    """What every receiver gets beside the session, the same for all signals; see the table in signals.py."""
     changed = save.changes()
     return {
         "instance": save.instance,
@@ -234,5 +234,4 @@ def arguments(save: Save, message: Message, session: Session) -> dict[str, Any]:
         "update_fields": frozenset(changed),
         "raw": message.raw,
         "message": message,
-        "session": session,
     }

@@ -50,6 +50,11 @@ class Save:
     def is_written(self) -> bool:
         return self.outcome not in (Outcome.STALE, Outcome.UNCHANGED)
 
+    @property
+    def is_new_here(self) -> bool:
+        """Whether nothing had this Salesforce ID before."""
+        return self.present is None or "salesforce_id" in self.touched
+
     def compare(self) -> None:
         """Find what differs, and with it the outcome."""
         if self.present is not None:

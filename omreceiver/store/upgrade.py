@@ -18,6 +18,7 @@ from omreceiver.errors import TableTaken
 from omreceiver.records.columns import MYSQL
 from omreceiver.records.models import Models
 from omreceiver.store.database import for_writing
+from omreceiver.store.prefixes import remember
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUILT = "omreceiver.records.build"
@@ -90,6 +91,7 @@ def upgrade(engine: Engine, models: Models) -> Missing:
         if before.revision:
             command.upgrade(alembic_config(connection), "head")
         _add(connection, models, before)
+        remember(connection, models.catalog.key_prefixes())
     return before
 
 

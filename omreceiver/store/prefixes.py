@@ -1,0 +1,58 @@
+"""Learns key prefixes from the messages that arrive and from describes, each once for the life of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from omreceiver.errors import Unavailable
+from omreceiver.records.ids import ID
+from omreceiver.records.prefixes import LENGTH, key_prefix
+from omreceiver.schema.notification import Message
+from omreceiver.store.database import for_writing
+
+#: (prefix, sObject)
+Pair = tuple[str, str]
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class KeyPrefixes:
+    """What this process knows to be in om_key_prefix."""
+
+    engine: Engine
+    known: set[Pair] = field(default_factory=set)
+
+    def learn(self, message: Message) -> None:
+        """Remember the prefixes of a message's records. Raises Unavailable when the database is away."""
+        new = _pairs(message) - self.known
+        if not new:
+            return
+        try:
+            with for_writing(self.engine).begin() as connection:
+                remember(connection, new)
+        except IntegrityError:
+            # another process learned the same in the same moment; the next message tells whether all of it
+            return
+        except SQLAlchemyError as error:
+            cause = f"{type(error).__name__}; are the tables there? Run `omreceiver db check`"
+            raise Unavailable(f"The key prefixes cannot be kept ({cause}).") from error
+        self.known.update(new)
+
+
+def _pairs(message: Message) -> set[Pair]:
+    named = ((n.record_id or "", n.sobject or "") for n in message.notifications)
+    return {(i[:LENGTH], sobject) for i, sobject in named if 0 < len(sobject) <= LONGEST_NAME and ID.fullmatch(i)}
+
+
+def remember(connection: Connection, pairs: Iterable[Pair]) -> None:
+    """Add what is not there. Raises IntegrityError when somebody else adds it in the same moment."""
+    wanted = set(pairs)
+    if not wanted:
+        return
+    there = {(row.prefix, row.sobject) for row in connection.execute(select(key_prefix))}
+    if missing := sorted(wanted - there):
+        connection.execute(insert(key_prefix), [{"prefix": prefix, "sobject": sobject} for prefix, sobject in missing])
