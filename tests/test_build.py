@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, inspect, select
+from sqlalchemy.orm import Mapped, Session
 
-from omreceiver import RecordId, RecordMixin, Settings
+from omreceiver import RecordId, RecordMixin, Reference, Settings
 from omreceiver.errors import ConfigurationError
 from omreceiver.records.build import build
 from omreceiver.records.fields import salesforce_field
 from omreceiver.records.layout import Layout
 from omreceiver.records.models import Models
+from omreceiver.records.references import references_of
 from omreceiver.records.types import VALUE_TYPES
 from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.objecttype import FieldType, ObjectType
@@ -81,6 +83,50 @@ def test_a_reference_is_indexed_and_remembers_what_it_may_hold() -> None:
     assert not column.foreign_keys
     assert mark is not None
     assert mark.reference_to == ("Group", "User")
+
+
+def refers(name: str, relationship: str, *targets: str) -> FieldType:
+    return FieldType(name, "reference", reference_to=targets, relationship_name=relationship)
+
+
+def test_a_described_reference_is_under_the_name_of_its_relationship() -> None:
+    layout = built("Task", refers("WhoId", "Who", "Contact", "Lead"), refers("acme__Site__c", "acme__Site__r", "Site"))
+
+    assert {name: (r.field, r.key, r.targets) for name, r in references_of(layout.model).items()} == {
+        "who": ("WhoId", "who_id", ("Contact", "Lead")),
+        "acme__site__r": ("acme__Site__c", "acme__site__c", ("Site",)),
+    }
+    assert {"who_type", "acme__site__r_type"} <= vars(layout.model).keys()
+
+
+def test_a_relationship_whose_name_a_field_has_gives_way() -> None:
+    layout = built("Task", FieldType("Account", "string"), refers("AccountId", "Account", "Account"))
+
+    assert references_of(layout.model) == {}
+    assert set(layout.slots) == {"Account", "AccountId"}
+
+
+def test_references_reach_from_declared_classes_to_built_ones_and_back(base: Any, sqlite_url: str) -> None:
+    class Contact(base, sobject="Contact"):  # type: ignore[call-arg]
+        account: Mapped[Any] = Reference("AccountId", "Account")
+
+    contact = refers("Primary__c", "Primary__r", "Contact")
+    [account] = build(objects("Account", FieldType("Name", "string"), contact), {})
+    Models([Contact, account])
+
+    def common(salesforce_id: str) -> dict[str, str]:
+        return {"external_id": salesforce_id, "salesforce_id": salesforce_id, "organization_id": "00D"}
+
+    engine = open_engine(sqlite_url)
+    for metadata in (base.metadata, account.metadata):  # type: ignore[attr-defined]
+        metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(account(name="Acme", primary__c="003", **common("001")))
+        session.add(Contact(account_id="001", **common("003")))
+        session.flush()
+        contacts = session.scalars(select(Contact).where(Contact.account.of(account).name == "Acme")).all()
+        assert [each.account.primary__r for each in contacts] == contacts
+    engine.dispose()
 
 
 def test_names_that_would_meet_or_are_taken_are_written_otherwise() -> None:

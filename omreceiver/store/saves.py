@@ -110,10 +110,10 @@ def _in_its_class(row: Row, present: Present, plan: Plan) -> Row:
     """A record stays in the class it is in when the action does not send what `when` asks for, and in one of yours
     below the class that takes it.
     """
-    models, root = plan.reading.models, row.layout.root
+    root, models = row.layout.root, plan.reading.models
     name = present.value(root.c.child_name) if "child_name" in root.c else row.layout.name
-    here = models.named(name, root)
-    if here is None or here is row.layout:
+    here = models.named(name, root) if name != row.layout.name else None
+    if here is None:
         return row
     layout = models.kept(row.layout, here) if row.is_leaf_known else here
     return row if layout is row.layout else plan.reading.row(row.notification, layout)
