@@ -121,7 +121,8 @@ def test_references_reach_from_declared_classes_to_built_ones_and_back(base: Any
     for metadata in (base.metadata, account.metadata):  # type: ignore[attr-defined]
         metadata.create_all(engine)
     with Session(engine) as session:
-        session.add(account(name="Acme", primary__c="003", **common("001")))
+        made: Any = account
+        session.add(made(name="Acme", primary__c="003", **common("001")))
         session.add(Contact(account_id="001", **common("003")))
         session.flush()
         contacts = session.scalars(select(Contact).where(Contact.account.of(account).name == "Acme")).all()

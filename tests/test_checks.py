@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import ForeignKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from omreceiver import ExternalId, Field, Reference
+from omreceiver import Address, Compound, ExternalId, Field, Reference
 from omreceiver.errors import ChecksFailed, DeclarationError
 from omreceiver.records.checks import CHECKS
 from omreceiver.records.models import Models
@@ -169,6 +169,16 @@ def test_a_field_of_an_sobject_without_a_schema_is_taken_at_its_word(base: Any, 
         Models([Party, Account, Contact], described(tmp_path, "Contact", "Email"))
 
 
+def test_of_a_compound_one_part_need_be_known(base: Any, tmp_path: Path) -> None:
+    class Account(base, sobject="Account"):  # type: ignore[call-arg]
+        billing: Mapped[Address | None] = Compound("BillingAddress")
+
+    Models([Account], described(tmp_path, "Account", "Name", "BillingCity"))
+    said = findings(Account, catalog=described(tmp_path, "Account", "Name", "ShippingCity"))
+    assert {line[:4] for line in said} == {"E006"}
+    assert "Account.billing_city maps BillingCity" in "".join(said)
+
+
 def test_e007_a_discriminator_value_used_twice(base: Any) -> None:
     class Account(base, sobject="Account"):  # type: ignore[call-arg]
         pass
@@ -230,16 +240,16 @@ def test_e010_a_record_type_that_no_describe_knows(base: Any, tmp_path: Path) ->
     class Account(base, sobject="Account"):  # type: ignore[call-arg]
         pass
 
-    class Partner(Account, when={"RecordTypeId": "Partner_Account"}):  # type: ignore[call-arg]
-        pass
+    class Partner(Account, when={"RecordTypeId": "PartnerAccounts"}):  # type: ignore[call-arg]
+        """A name with as many letters as an ID."""
 
     [said] = findings(Account, Partner)
-    assert said.startswith("E010 Partner asks for the record type Partner_Account, which no describe of Account has. ")
+    assert said.startswith("E010 Partner asks for the record type PartnerAccounts, which no describe of Account has. ")
 
-    catalog = described(tmp_path, "Account", record_types={"Partner_Account": PARTNER})
+    catalog = described(tmp_path, "Account", record_types={"PartnerAccounts": PARTNER})
     models = Models([Account, Partner], catalog)
     assert models.leaf("Account", {"RecordTypeId": PARTNER}) is Partner
-    assert models.leaf("Account", {"RecordTypeId": "Partner_Account"}) is Account
+    assert models.leaf("Account", {"RecordTypeId": "PartnerAccounts"}) is Account
 
 
 def test_e011_two_local_classes_of_one_parent(base: Any) -> None:

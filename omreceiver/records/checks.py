@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -111,14 +111,21 @@ def _unknown_field(declared: Declared) -> Iterator[Finding]:
         if not known or not all(known):
             continue  # nothing is known of one of them, which may have the field
         everything = frozenset().union(*known)
-        own = {mark.name: name for name, mark in layout.marks() if layout.by_attribute[name].table is layout.tables[-1]}
-        for field in own.keys() - everything - {"Id"}:
+        of = " or ".join(sorted(filter(None, sobjects)))
+        for field, attribute in sorted(_unknown(layout, everything).items()):
             close = difflib.get_close_matches(field, everything, n=1)
             meant = f"Did you mean {close[0]}? " if close else ""
-            of = " or ".join(sorted(filter(None, sobjects)))
-            sentence = f"{model.__name__}.{own[field]} maps {field}, which no WSDL and no describe of {of} knows."
+            sentence = f"{model.__name__}.{attribute} maps {field}, which no WSDL and no describe of {of} knows."
             cure = f"{meant}Select it in the outbound message and download its WSDL again, or put a describe beside it."
             yield Finding("E006", sentence, cure)
+
+
+def _unknown(layout: Layout, known: Set[str]) -> dict[str, str]:
+    """Field → attribute, of the class's own table. A compound is known when one of its parts is: few are selected."""
+    own = {n: mark for n, mark in layout.marks() if layout.by_attribute[n].table is layout.tables[-1]}
+    whole = {mark.compound for mark in own.values() if mark.compound in known or mark.name in known}
+    unknown = {name: mark for name, mark in own.items() if mark.name not in known and mark.compound not in whole - {""}}
+    return {mark.name: name for name, mark in unknown.items() if mark.name != "Id"}
 
 
 def _discriminator_twice(declared: Declared) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from omreceiver.records.layout import Model
 from omreceiver.schema.catalog import Catalog
 
 When = Mapping[str, str]
+#: the key prefix of record types in every organization; a developer name may be as long as an ID
+RECORD_TYPE = "012"
 
 
 class Leaves:
@@ -79,9 +81,10 @@ def _resolved(model: Model, catalog: Catalog) -> When:
 
 
 def unresolved(when: When) -> str | None:
-    """A RecordTypeId that is no ID: a developer name that no describe knows."""
+    """A RecordTypeId that is no ID of a record type: a developer name that no describe knows."""
     value = when.get("RecordTypeId")
-    return value if value is not None and not ID.fullmatch(value) else None
+    is_id = value is None or (value.startswith(RECORD_TYPE) and ID.fullmatch(value))
+    return None if is_id else value
 
 
 def same(text: str | None, wanted: str) -> bool:

@@ -120,12 +120,18 @@ def _records(session: Session, root: Any, ids: Sequence[str]) -> dict[str, Any]:
 def watch(records: type) -> None:
     """Let go of what was loaded when a record of this class, or below it, is expired or refreshed."""
     event.listen(records, "expire", _expired, propagate=True)
-    event.listen(records, "refresh", _expired, propagate=True)
+    event.listen(records, "refresh", _refreshed, propagate=True)
     event.listen(records, "after_insert", _inserted, propagate=True)
 
 
 def _expired(instance: Any, *_: object) -> None:
     instance.__dict__.pop(HELD, None)
+
+
+def _refreshed(instance: Any, _context: object, names: object) -> None:
+    """Only when all is read anew: a part that is made of others is "refreshed" by name."""
+    if names is None:
+        _expired(instance)
 
 
 def _inserted(_mapper: object, _connection: object, instance: Any) -> None:

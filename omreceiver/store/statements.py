@@ -23,6 +23,7 @@ from sqlalchemy import (
     Executable,
     FromClause,
     Insert,
+    LargeBinary,
     Table,
     Text,
     Update,
@@ -155,9 +156,9 @@ def _document(dialect: Dialect, table: Table, names: tuple[str, ...], rows: Rows
 
 @lru_cache(maxsize=512)
 def _processors(dialect: Dialect, table: Table, names: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """What the types of these columns do to a value; JSON columns go into the document as they are."""
+    """What the types of these columns do to a value; JSON goes into the document as it is, bytes by _as_json."""
     found = [(name, table.c[name].type.dialect_impl(dialect)) for name in names]
-    bound = [(name, kind.bind_processor(dialect)) for name, kind in found if not isinstance(kind, JSON)]
+    bound = [(name, kind.bind_processor(dialect)) for name, kind in found if not isinstance(kind, JSON | LargeBinary)]
     return [(name, bind) for name, bind in bound if bind is not None]
 
 
