@@ -13,6 +13,7 @@ from sqlalchemy.orm.exc import DetachedInstanceError
 
 from omreceiver import Field, Record, RecordMixin, Reference, Settings
 from omreceiver.errors import QueryError
+from omreceiver.records.ids import to18
 from omreceiver.records.models import Models
 from omreceiver.records.prefixes import key_prefix
 from omreceiver.records.references import references_of
@@ -357,6 +358,39 @@ def test_by_the_name_fields_over_all_targets(busy: Session) -> None:
         (None, None, None),
     ]
     assert found(busy, who.name_field("LastName").like("L%")) == ["2"]
+
+
+def test_by_a_record(busy: Session) -> None:
+    contact, lead = busy.get_one(Contact, full("003A")), busy.get_one(Lead, full("00QA"))
+    who: Any = Task.who
+    assert found(busy, who == contact) == ["1"]
+    assert found(busy, who != contact) == ["2", "3"]
+    assert found(busy, who.in_([contact, lead])) == ["1", "2"]
+    assert found(busy, who == None) == found(busy, who.is_(None)) == ["4"]  # noqa: E711
+    assert found(busy, who.is_not(None)) == ["1", "2", "3"]
+    with pytest.raises(QueryError, match=r"^Task\.who is compared with '003', which is no record\. For an ID use Task"):
+        found(busy, who == "003")
+
+
+def test_by_an_id_of_15_or_18_characters(session: Session) -> None:
+    lead = "00QA00000000001"
+    session.add_all([Lead(external_id="L", salesforce_id=lead, organization_id="00D"), task := record(Task, "00TA")])
+    task.who_id = lead
+    assert isinstance(task.who, Lead), "assigned, and not stored yet"
+    session.commit()
+    assert (task.who_id, task.who.salesforce_id) == (to18(lead), to18(lead))
+    who_id: Any = Task.who_id  # type: ignore[attr-defined]
+    for written in (lead, to18(lead)):
+        assert session.scalars(select(Task).where(who_id == written)).all() == [task]
+        assert session.scalar(select(Lead).where(Lead.salesforce_id == written)) is task.who
+
+
+def test_a_class_that_the_reference_never_names_is_refused(busy: Session) -> None:
+    who: Any = Task.who
+    with pytest.raises(QueryError, match=r"^Task\.who names Contact and Lead only, not Account\.$"):
+        who.of(Account)
+    with pytest.raises(QueryError, match=r"only, not Contact\.$"):
+        who.of("Contact")
 
 
 def test_from_an_alias_of_the_class(busy: Session) -> None:

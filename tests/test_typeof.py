@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased
 
-from omreceiver import Field, Record, RecordMixin, Reference, Settings, typeof
+from omreceiver import Address, Compound, Field, Record, RecordMixin, Reference, Settings, typeof
 from omreceiver.errors import QueryError
 from omreceiver.records.models import Models
 from omreceiver.records.prefixes import key_prefix
@@ -34,6 +34,7 @@ class Account(Base, sobject="Account"):
     name: Mapped[str | None] = Field("Name")
     phone: Mapped[str | None] = Field("Phone")
     employees: Mapped[int | None] = Field("NumberOfEmployees")
+    billing: Mapped[Address | None] = Compound("BillingAddress")
     owner: Mapped[Any] = Reference("OwnerId", "User")
 
 
@@ -165,6 +166,13 @@ def test_fields_that_are_further_away(session: Session) -> None:
     ]
 
 
+def test_a_part_of_a_compound(session: Session) -> None:
+    session.get_one(Account, full("001A")).billing = Address(city="Berlin")
+    session.flush()
+    whole: Any = Account
+    assert told(session, typeof(Event.what, {Account: [whole.billing_city]}))[0] == {"billing_city": "Berlin"}
+
+
 def test_from_an_alias_beside_the_class_itself(session: Session) -> None:
     other: Any = aliased(Event)
     columns = typeof(Event.what, {Account: [Account.name]}), typeof(other.what, {Contact: [Contact.email]}, label="b")
@@ -214,6 +222,7 @@ WHATS: dict[Any, list[Any]] = {Account: [Account.name]}
         (lambda: typeof(Event.what, WHATS, ["Phone", "Amount"]), r"^ELSE Amount: only fields of Name can stand here"),
         (lambda: typeof(Event.what, WHATS, ["Title"]), r"^No class that Event\.what may name maps the field Title"),
         (lambda: typeof(Event.what, {Account: [typeof(Event.what, WHATS)]}), r"^TYPEOF cannot be nested\."),
+        (lambda: typeof(Event.what, {Account: [Account.billing]}), r"^billing is more than one column"),
         (lambda: typeof(Event.what, {Account: [lambda account: account.name]}), r"must give a column with a \.label"),
     ],
 )

@@ -16,6 +16,7 @@ from sqlalchemy import JSON, Dialect, Double, LargeBinary, Numeric, String, Text
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from omreceiver.records.ids import to18
 from omreceiver.records.values import as_text, member, read_multipicklist, without_zeros
 
 MYSQL = ("mysql", "mariadb")
@@ -43,6 +44,18 @@ class ExactString(TypeDecorator[str]):
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.TEXT(collation="C"))
         return dialect.type_descriptor(Text())
+
+
+class SalesforceId(ExactString):
+    """An ID in 18 characters. What is written or looked up may have 15."""
+
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(18)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return to18(value) if value is not None and len(value) == 15 else value
 
 
 class UTCDateTime(TypeDecorator[datetime]):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, object_session, with_polymorphic
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from omreceiver.records import prefixes
+from omreceiver.records.ids import to18
 
 if TYPE_CHECKING:
     from omreceiver.records.references import ReferenceAttribute
@@ -57,13 +58,13 @@ def load(session: Session, instances: Iterable[Any], reference: ReferenceAttribu
         return
     found: dict[str, Any] = {}
     for root in reference.roots(type(wanted[0][0])):
-        missing = sorted({record_id for _, record_id in wanted} - found.keys())
+        missing = sorted({_full(record_id) for _, record_id in wanted} - found.keys())
         for start in range(0, len(missing), AT_ONCE):
             found |= _records(session, root, missing[start : start + AT_ONCE])
     inserted = session.info.get(INSERTED, 0)
     for instance, record_id in wanted:
         held = vars(instance).setdefault(HELD, {})
-        held[reference.name] = Held(record_id, found.get(record_id), inserted)
+        held[reference.name] = Held(record_id, found.get(_full(record_id)), inserted)
 
 
 def sobject_of(instance: Any, reference: ReferenceAttribute) -> str | None:
@@ -117,6 +118,11 @@ def _records(session: Session, root: Any, ids: Sequence[str]) -> dict[str, Any]:
     return {record.salesforce_id: record for record in records}
 
 
+def _full(record_id: str) -> str:
+    """As the tables hold it; one that was just assigned may have 15 characters."""
+    return to18(record_id) if len(record_id) == 15 else record_id
+
+
 def watch(records: type) -> None:
     """Let go of what was loaded when a record of this class, or below it, is expired or refreshed."""
     event.listen(records, "expire", _expired, propagate=True)
@@ -125,7 +131,8 @@ def watch(records: type) -> None:
 
 
 def _expired(instance: Any, *_: object) -> None:
-    instance.__dict__.pop(HELD, None)
+    if instance is not None:  # one that nobody holds any more is expired as well
+        instance.__dict__.pop(HELD, None)
 
 
 def _refreshed(instance: Any, _context: object, names: object) -> None:

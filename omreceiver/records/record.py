@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, mapped_column, object_session
 
-from omreceiver.records.columns import CHARSET, ExactString, Json, UTCDateTime
+from omreceiver.records.columns import CHARSET, ExactString, Json, SalesforceId, UTCDateTime
 from omreceiver.records.compounds import settle_compounds, watch_assignments
 from omreceiver.records.fields import Key, settle_types
 from omreceiver.records.inheritance import check_line, parent_of
@@ -134,7 +134,7 @@ def _lay_root(cls: Any) -> None:
         cls.external_id = mapped_column(Key(), primary_key=True)
     if cls.__inheritable__:
         cls.child_name = mapped_column(ExactString(80), nullable=False)
-    cls.salesforce_id = mapped_column(ExactString(18), nullable=False, unique=True)
+    cls.salesforce_id = mapped_column(SalesforceId(), nullable=False, unique=True)
     cls.organization_id = mapped_column(ExactString(18), nullable=False)
     cls.modstamp = mapped_column(UTCDateTime(), nullable=True)
     cls.extra = mapped_column(Json, nullable=True)

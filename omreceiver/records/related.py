@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, case, func, inspect, literal, null, select
-from sqlalchemy.orm import Session, with_polymorphic
+from sqlalchemy.orm import Composite, Mapper, Relationship, Session, with_polymorphic
 
 from omreceiver.errors import QueryError
 from omreceiver.records import loading, prefixes
@@ -98,8 +98,35 @@ class ReferenceTo:
         return self.outside(func.coalesce(*arrived, null()))
 
     def of(self, model: Any) -> Target:
-        """The record as one of a class: `Task.who.of(Contact).last_name`, NULL for tasks that name anything else."""
+        """The record as one of a class: `Task.who.of(Contact).last_name`, NULL for tasks that name anything else.
+
+        Raises QueryError for a class whose records the reference never names.
+        """
+        mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
+        below = mapper.self_and_descendants if isinstance(mapper, Mapper) else ()
+        if not any(each.class_.__sobject__ in self.targets for each in below):
+            names = " and ".join(self.targets)
+            raise QueryError(f"{self!r} names {names} only, not {getattr(model, '__name__', model)}.")
         return Target(self, model)
+
+    def __eq__(self, record: object) -> Any:
+        """`Task.who == contact`, and `Task.who == None` for a blank one."""
+        return self.id == _salesforce_id(self, record)
+
+    def __ne__(self, record: object) -> Any:
+        return self.id != _salesforce_id(self, record)
+
+    __hash__ = object.__hash__
+
+    def is_(self, record: None) -> Any:
+        return self.id.is_(record)
+
+    def is_not(self, record: None) -> Any:
+        return self.id.is_not(record)
+
+    def in_(self, records: Iterable[Any]) -> Any:
+        """`Task.who.in_(contacts)`"""
+        return self.id.in_([_salesforce_id(self, record) for record in records])
 
     def name_field(self, name: str) -> ColumnElement[Any]:
         """A field of Salesforce's object Name, of whatever the reference names: `Task.who.name_field("LastName")`.
@@ -158,6 +185,8 @@ class Target:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.alias, name)
+        if isinstance(getattr(value, "property", None), Composite | Relationship):
+            raise QueryError(f"{name} is more than one column. Name the one that you want of it.")
         if isinstance(value, ReferenceTo):
             return ReferenceTo(value.reference, self.alias, self)
         return self.scalar(value)
@@ -174,6 +203,17 @@ class Target:
         named = self._reference.column
         found = select(of(self.alias)).where(self.alias.salesforce_id == named).correlate_except(self.alias)
         return case((named.is_not(None), found.scalar_subquery()))
+
+
+def _salesforce_id(reference: ReferenceTo, record: Any) -> str | None:
+    """Raises QueryError for what is no record: a comparison with it would silently find nothing."""
+    if record is None:
+        return None
+    if not hasattr(type(record), "salesforce_id"):
+        cure = f"For an ID use {reference!r}_id."
+        raise QueryError(f"{reference!r} is compared with {record!r}, which is no record. {cure}")
+    salesforce_id: str | None = record.salesforce_id
+    return salesforce_id
 
 
 def _child_name(alias: Any) -> ColumnElement[str]:

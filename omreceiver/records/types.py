@@ -18,11 +18,11 @@ from omreceiver.errors import DeclarationError
 from omreceiver.records.columns import (
     MYSQL,
     ExactNumber,
-    ExactString,
     LongBinary,
     LongText,
     MultiPicklist,
     Picklist,
+    SalesforceId,
     UTCDateTime,
 )
 from omreceiver.records.ids import to18
@@ -56,7 +56,7 @@ class ValueType:
 
 VALUE_TYPES: dict[object, ValueType] = {
     str: ValueType(read_text, LongText, "text"),
-    RecordId: ValueType(to18, ExactString(18), "a Salesforce ID of 15 or 18 letters and digits"),
+    RecordId: ValueType(to18, SalesforceId(), "a Salesforce ID of 15 or 18 letters and digits"),
     bool: ValueType(read_boolean, Boolean(), "true, false, 1 or 0"),
     int: ValueType(read_int, BigInteger(), "a whole number"),
     float: ValueType(read_double, Double(), "a number"),
