@@ -3,7 +3,9 @@
 from omreceiver.app import OutboundMessages, create_app
 from omreceiver.config import Settings
 from omreceiver.errors import OmreceiverError
+from omreceiver.queries.select import soql
 from omreceiver.records.compounds import Address, Compound, Geolocation
+from omreceiver.records.extend import extend
 from omreceiver.records.fields import ExternalId, Field
 from omreceiver.records.record import Record, RecordMixin
 from omreceiver.records.references import Reference
@@ -28,10 +30,12 @@ __all__ = [
     "Settings",
     "committed",
     "create_app",
+    "extend",
     "post_save",
     "pre_save",
     "receiver",
     "reference_resolved",
     "replay",
+    "soql",
     "typeof",
 ]

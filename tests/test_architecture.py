@@ -22,7 +22,7 @@ LAYERS = (
     ("admin",),
     ("receive",),
     ("relays",),
-    ("store", "door"),
+    ("store", "door", "queries"),
     ("signals", "records"),
     ("schema",),
     ("config",),
@@ -32,7 +32,7 @@ LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 #: the front of the house names what users import
 FRONT = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}
 #: the only importers of a library
-OWNERS = {"spyne": "door/spyne_compat.py", "blinker": "signals.py", "alembic": "store/"}
+OWNERS = {"spyne": "door/spyne_compat.py", "blinker": "signals.py", "alembic": "store/", "lark": "queries/"}
 
 
 def room(path: Path) -> str:

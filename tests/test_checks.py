@@ -277,6 +277,21 @@ def test_e011_a_local_class_with_records_of_its_own(base: Any) -> None:
     assert said.startswith("E011 Partner is declared local=True and takes records of its own. ")
 
 
+def test_e012_a_local_class_whose_row_cannot_be_made(base: Any) -> None:
+    class Account(base, sobject="Account"):  # type: ignore[call-arg]
+        pass
+
+    class Scored(Account, local=True):  # type: ignore[call-arg]
+        score: Mapped[int]
+        rank: Mapped[int] = mapped_column(default=1)
+        since: Mapped[str] = mapped_column(server_default="now")
+
+    assert findings(Account, Scored) == [
+        "E012 Scored is declared local=True, and its column score cannot be empty. "
+        "Give it a default, or allow None: Mapped[… | None]."
+    ]
+
+
 def test_everything_is_told_at_once(base: Any) -> None:
     class Account(base, sobject="Account"):  # type: ignore[call-arg]
         name: Mapped[str | None] = Field("Name")

@@ -62,6 +62,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_to_tests_name_tests_that_are_there(page: Path) -> None:
+    linked = re.findall(r"\]\(\.\./tests/(test_\w+\.py)#(test_\w+)\)", page.read_text())
+    missing = [name for file, name in linked if f"def {name}(" not in (ROOT / "tests" / file).read_text()]
+    assert missing == []
+    assert page.name != "records.md" or len(linked) > 50
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     assert [page.name for page in DOCS if f"docs/{page.name}" not in README] == []
 
@@ -99,7 +107,9 @@ def test_every_documented_command_exists() -> None:
 def test_every_outcome_and_signal_is_documented() -> None:
     architecture, signals = (ROOT / "docs/architecture.md").read_text(), (ROOT / "docs/signals.md").read_text()
     assert [outcome for outcome in Outcome if f"`{outcome}`" not in architecture] == []
-    assert [name for name in ("pre_save", "post_save", "committed", "reference_resolved") if f"| `{name}` |" not in signals] == []
+    assert [
+        name for name in ("pre_save", "post_save", "committed", "reference_resolved") if f"| `{name}` |" not in signals
+    ] == []
     for argument in ("sender", "instance", "created", "changed", "update_fields", "raw", "message", "session"):
         assert f"| `{argument}` |" in signals
 

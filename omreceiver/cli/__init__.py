@@ -14,6 +14,7 @@ from omreceiver.cli.relay import relay
 from omreceiver.cli.replay import replay
 from omreceiver.cli.send import send
 from omreceiver.cli.serve import serve
+from omreceiver.cli.soql import soql
 from omreceiver.errors import OmreceiverError
 
 #: exit codes: 0, 1 when something fell short, and this one
@@ -43,5 +44,5 @@ def main() -> None:
         sys.path.insert(0, str(Path.cwd()))
 
 
-for command in (serve, replay, send, classes, db, quarantine, relay):
+for command in (serve, replay, send, classes, soql, db, quarantine, relay):
     main.add_command(command)

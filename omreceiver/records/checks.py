@@ -177,6 +177,15 @@ def _local(declared: Declared) -> Iterator[Finding]:
             yield Finding("E011", f"{', '.join(below)} below {model.__name__} are all local=True.", cure)
 
 
+def _unfillable(declared: Declared) -> Iterator[Finding]:
+    for model, layout in declared.layouts.items():
+        for column in layout.tables[-1].columns if model.__local__ else ():
+            filled = column.nullable or column.primary_key or column.default or column.server_default
+            if not filled:
+                sentence = f"{model.__name__} is declared local=True, and its column {column.name} cannot be empty."
+                yield Finding("E012", sentence, "Give it a default, or allow None: Mapped[… | None].")
+
+
 def _words(when: Mapping[str, str]) -> str:
     return " and ".join(f"{name} is {value}" for name, value in when.items())
 
@@ -192,4 +201,5 @@ CHECKS: dict[str, Check] = {
     "E009": _ambiguous,
     "E010": _unknown_record_type,
     "E011": _local,
+    "E012": _unfillable,
 }

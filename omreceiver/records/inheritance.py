@@ -31,13 +31,14 @@ def check_line(cls: type, parent: Any) -> None:
             f"Remove that from {parent.__name__}, or derive from a class above it."
         )
     mapper: Mapper[Any] = inspect(parent)
-    columns = {attribute.key: attribute.columns for attribute in mapper.column_attrs}
+    # not by column_attrs, which configures all mappers: a class that a relationship names may be declared later
+    columns = dict(mapper.columns.items())
     for name, value in _declared(cls, parent):
         if name in columns:
             _refuse(cls, name, _holder(mapper, columns[name]), name)
         mark = salesforce_field(value.column) if isinstance(value, MappedColumn) else None
         for key, theirs in columns.items():
-            known = salesforce_field(theirs[0]) if isinstance(theirs[0], Column) else None
+            known = salesforce_field(theirs)
             if mark and known and mark.name == known.name and not known.external_id:
                 _refuse(cls, name, _holder(mapper, theirs), key)
 
@@ -59,9 +60,9 @@ def _declared(cls: type, parent: type) -> Iterator[tuple[str, object]]:
                 yield name, value
 
 
-def _holder(mapper: Mapper[Any], columns: Any) -> Any:
+def _holder(mapper: Mapper[Any], column: Column[Any]) -> Any:
     """The class of the line whose own table has the column."""
-    line = (each for each in mapper.iterate_to_root() if columns[-1].table is each.local_table)
+    line = (each for each in mapper.iterate_to_root() if column.table is each.local_table)
     return next(line, mapper).class_
 
 

@@ -45,10 +45,14 @@ class Leaves:
         fitting = self.fitting(sobject, fields)
         return self._local(fitting[-1]) if fitting else None
 
-    def kept(self, leaf: Model, present: Model) -> Model:
-        """The class of a record that is in `present` and whose fields say `leaf`: one of yours is not taken away."""
+    def kept(self, leaf: Model | None, present: Model) -> Model:
+        """The class of a record that is in `present` and whose fields say `leaf`, or None when they do not tell.
+
+        A record is not taken out of a class of yours, but for another class that takes it, or for a local one below.
+        """
+        leaf = self._local(taker(present)) if leaf is None else leaf
         own = present.__extends__ and taker(present) is taker(leaf) and not issubclass(leaf, present)
-        return present if own else leaf
+        return self._local(present) if own else leaf
 
     def discriminators(self, sobject: str | None) -> frozenset[str]:
         """The fields that decide between the classes of an sObject."""

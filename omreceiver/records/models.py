@@ -50,9 +50,9 @@ class Models:
         """The class whose `when` says most about a record with these fields, or None."""
         return self.leaves.leaf(sobject, fields)
 
-    def kept(self, leaf: Layout, present: Layout) -> Layout:
-        """Where a record goes that is in `present` and whose fields say `leaf`."""
-        return self.layouts[self.leaves.kept(leaf.model, present.model)]
+    def kept(self, leaf: Layout | None, present: Layout) -> Layout:
+        """Where a record goes that is in `present` and whose fields say `leaf`, or None when they do not tell."""
+        return self.layouts[self.leaves.kept(leaf.model if leaf else None, present.model)]
 
     def discriminators(self, sobject: str | None) -> frozenset[str]:
         """The fields that decide between the classes of an sObject."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import ForeignKey, inspect, select
+from sqlalchemy import ForeignKey, and_, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, mapped_column, object_session
 
 from omreceiver.records.columns import CHARSET, ExactString, Json, SalesforceId, UTCDateTime
@@ -125,6 +125,10 @@ def _lay_table(cls: Any) -> None:
         key = parent.__table__.c.external_id
         cascade = ForeignKey(key, onupdate="CASCADE", ondelete="CASCADE")
         cls.external_id = mapped_column(cascade, type_=key.type, primary_key=True)
+        root, mine = inspect(parent).base_mapper.local_table, cls.external_id.column
+        if root is not parent.__table__:
+            # to the root as well: SQLite would reach it by way of the table between, which it reads whole
+            arguments.setdefault("inherit_condition", and_(key == mine, root.c.external_id == mine))
     cls.__mapper_args__ = arguments
 
 

@@ -148,10 +148,13 @@ class ReferenceTo:
         """The classes among the targets that hold a field in a table of their own, each column once, and as what."""
         columns: dict[Any, tuple[Any, str]] = {}
         for model in self.reference.classes(self.entity):
-            for attribute in inspect(model).column_attrs:
-                mark = salesforce_field(attribute.columns[0])
-                if mark is not None and mark.name == name:
-                    columns.setdefault(attribute.columns[0], (model, attribute.key))
+            mapper = inspect(model)
+            for attribute in mapper.column_attrs:
+                for column in attribute.columns:
+                    mark = salesforce_field(column)
+                    if mark is not None and mark.name == name:
+                        holder = next(m.class_ for m in mapper.iterate_to_root() if m.local_table is column.table)
+                        columns.setdefault(column, (holder, attribute.key))
         return columns.values()
 
     def load(self, session: Session, records: Iterable[Any]) -> None:

@@ -115,7 +115,7 @@ def _in_its_class(row: Row, present: Present, plan: Plan) -> Row:
     here = models.named(name, root) if name != row.layout.name else None
     if here is None:
         return row
-    layout = models.kept(row.layout, here) if row.is_leaf_known else here
+    layout = models.kept(row.layout if row.is_leaf_known else None, here)
     return row if layout is row.layout else plan.reading.row(row.notification, layout)
 
 
@@ -129,14 +129,16 @@ def _values(row: Row, before: dict[str, Any], plan: Plan) -> dict[str, Any]:
     }
     if "child_name" not in row.layout.by_attribute:
         del system["child_name"]
-    extra = _merged(before.get("extra"), row) if row.extra else before.get("extra")
+    extra = _merged(before.get("extra"), row) if row.extra or before.get("extra") else None
     return {**system, "extra": extra, **row.values}
 
 
 def _merged(before: dict[str, str] | None, row: Row) -> dict[str, str] | None:
-    """What arrived and is not mapped, over what arrived earlier; a blank field leaves it."""
+    """What arrived and is not mapped, over what arrived earlier; a blank field leaves it, and one mapped by now."""
     merged = {**(before or {}), **row.extra}
-    return {name: text for name, text in merged.items() if text is not None} or None
+    slots = {name: row.layout.slots[name].attribute for name in merged if name in row.layout.slots}
+    gone = {name for name, attribute in slots.items() if attribute in row.values}
+    return {name: text for name, text in merged.items() if text is not None and name not in gone} or None
 
 
 def write(connection: Connection, saves: Iterable[Save], tables: tuple[Table, ...]) -> None:
@@ -166,6 +168,9 @@ def _is_rekeyed(save: Save) -> bool:
 
 
 def _has_left(save: Save, table: Table) -> bool:
+    """Only a record that is retyped leaves a table: a row of yours in a class of yours is yours."""
+    if "child_name" not in save.touched:
+        return False
     return table not in save.layout.tables and save.present is not None and save.present.has(table)
 
 
