@@ -173,7 +173,7 @@ def test_a_describe_of_an_old_api_is_read(write: Write) -> None:
     owner = describe.read(write(OLD_OWNER)).fields["OwnerId"]
 
     assert owner.reference_to == ("Group", "User")
-    assert (owner.name_pointing, owner.polymorphic_foreign_key) == (True, False)
+    assert (owner.name_pointing, owner.is_polymorphic) == (True, True)
 
 
 def test_a_byte_order_mark_is_no_matter(write: Write) -> None:

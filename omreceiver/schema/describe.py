@@ -55,7 +55,8 @@ def _field_type(path: Path, entry: Any, text: str) -> FieldType:
         reference_to=tuple(entry.get("referenceTo") or ()),
         relationship_name=entry.get("relationshipName"),
         name_pointing=entry.get("namePointing") is True,
-        polymorphic_foreign_key=entry.get("polymorphicForeignKey") is True,
+        # describes of older APIs do not have it
+        polymorphic_foreign_key=entry.get("polymorphicForeignKey", entry.get("namePointing")) is True,
     )
 
 
