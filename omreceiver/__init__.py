@@ -1,6 +1,6 @@
 """omreceiver: Salesforce outbound messages into your SQL tables, and signals into your Python code."""
 
-from omreceiver.app import OutboundMessages, create_app
+from omreceiver.app import OutboundMessages, create_app, parts_of
 from omreceiver.config import Settings
 from omreceiver.errors import OmreceiverError
 from omreceiver.queries.select import soql
@@ -31,6 +31,7 @@ __all__ = [
     "committed",
     "create_app",
     "extend",
+    "parts_of",
     "post_save",
     "pre_save",
     "receiver",

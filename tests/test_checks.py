@@ -216,7 +216,9 @@ def test_e009_a_record_that_two_classes_would_take_alike(base: Any) -> None:
         pass
 
     [said] = findings(Account, Partner, Gold)
-    assert said.startswith(f"E009 A Account with Tier__c is Gold and RecordTypeId is {PARTNER} fits Gold and ")
+    assert said.startswith(
+        f"E009 A record of Account with Tier__c is Gold and RecordTypeId is {PARTNER} fits Gold and "
+    )
 
 
 def test_a_class_for_both_takes_what_two_would(base: Any) -> None:

@@ -412,6 +412,7 @@ def test_the_type_of_an_enum_is_made_once() -> None:
 def test_two_enums_do_not_share_a_statement(sqlite_url: str) -> None:
     """SQLAlchemy keeps what it compiled, by what the types say of themselves."""
     texts = [type_coerce("Red", kind.column) for kind in map(value_type, (Stage, Topic)) if kind]
-    with create_engine(sqlite_url).connect() as connection:
+    engine = create_engine(sqlite_url)
+    with engine.connect() as connection:
         assert [type(connection.scalar(select(text))) for text in texts] == [str, Topic]
-        connection.engine.dispose()
+    engine.dispose()

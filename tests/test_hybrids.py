@@ -177,6 +177,8 @@ def test_only_into_a_class_of_yours_below_its_own(base: Any, account: Any, watch
     for model in (account, partner_of(account)):
         with pytest.raises(DeclarationError, match=rf"^A Account cannot be put into {model.__name__}\. Name a class"):
             extend(Session(), record, model)
+    with pytest.raises(DeclarationError, match=r"^WatchedAccount has no attribute of its own named name, raeson\.$"):
+        extend(Session(), record, watched, raeson="late payer", name="Acme")
 
 
 def test_a_local_class_beside_it_keeps_its_row(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from omreceiver import Field, Record, RecordMixin, Reference, Settings
-from omreceiver.errors import QueryError
+from omreceiver.errors import DeclarationError, QueryError
 from omreceiver.records.ids import to18
 from omreceiver.records.models import Models
 from omreceiver.records.prefixes import key_prefix
@@ -171,6 +171,9 @@ def test_a_record_may_be_assigned(session: Session) -> None:
     assert task.who is lead
     task.who = None
     assert task.who_id is None
+    for other in ("003", Lead(), record(Account, "001A")):
+        with pytest.raises(DeclarationError, match=r"^who (names Contact and Lead only|cannot name a Lead)"):
+            task.who = other
 
 
 def test_a_record_that_is_deleted_is_no_longer_named(session: Session) -> None:
@@ -207,6 +210,30 @@ def test_a_hundred_are_loaded_in_one_statement_a_root(engine: Engine, session: S
         assert [task.who for task in tasks]
         assert [task.what.name for task in tasks if task.what] == [None] * 50
     assert seen == []
+
+
+def test_types_of_many_that_nothing_tells_are_looked_up_once(engine: Engine, session: Session) -> None:
+    session.add_all([record(Task, f"00T{at:03}", who_id=full(f"zzz{at:03}")) for at in range(50)])
+    session.commit()
+    tasks: list[Any] = list(session.scalars(select(Task)))
+    with statements(engine) as seen:
+        assert {task.who_type for task in tasks} == {None}
+    assert len(seen) == 2, "the records themselves, and the prefixes"
+
+
+def test_what_was_not_there_is_looked_for_again_in_another_transaction(engine: Engine) -> None:
+    with Session(engine, expire_on_commit=False) as session:
+        session.add(task := record(Task, "00TA", who_id=full("00QA")))
+        session.commit()
+        assert task.who is None
+        session.commit()
+        with Session(engine) as elsewhere:
+            elsewhere.add(record(Lead, "00QA"))
+            elsewhere.commit()
+        assert isinstance(task.who, Lead)
+        task.who.salesforce_id = full("00QB")
+        assert task.who is None, "the record has another ID now"
+        session.rollback()
 
 
 def test_they_may_be_loaded_before_their_session_ends(engine: Engine) -> None:
@@ -271,6 +298,7 @@ def test_a_prefix_learned_later_is_found_by_an_open_session(session: Session) ->
     session.flush()
     assert task.who_type is None
     know(session, p00Q="Lead")
+    session.commit()
     assert task.who_type == "Lead"
 
 
@@ -368,8 +396,10 @@ def test_by_a_record(busy: Session) -> None:
     assert found(busy, who.in_([contact, lead])) == ["1", "2"]
     assert found(busy, who == None) == found(busy, who.is_(None)) == ["4"]  # noqa: E711
     assert found(busy, who.is_not(None)) == ["1", "2", "3"]
-    with pytest.raises(QueryError, match=r"^Task\.who is compared with '003', which is no record\. For an ID use Task"):
-        found(busy, who == "003")
+    for other in ("003", Lead(), record(Account, "001A")):
+        with pytest.raises(QueryError, match=r"^who (names Contact and Lead only|cannot name a Lead).*Task\.who_id\.$"):
+            found(busy, who == other)
+    assert found(busy, who.not_in([contact])) == ["2", "3"]
 
 
 def test_by_an_id_of_15_or_18_characters(session: Session) -> None:
@@ -421,6 +451,50 @@ def test_what_is_no_name_field_or_mapped_nowhere_is_refused(busy: Session) -> No
         who.name_field("Title")
     with pytest.raises(AttributeError, match="company: a reference has id, type, of"):
         who.company  # noqa: B018
+
+
+def test_targets_that_nobody_declared_are_told_by_their_prefix(database_url: str, base: Any) -> None:
+    class Case(base, sobject="Case"):  # type: ignore[call-arg]
+        owner: Mapped[Any] = Reference("OwnerId", "User", "Group")
+
+    engine = open_engine(Settings.from_mapping({"DATABASE_URL": database_url}).database_url)
+    upgrade(engine, Models([Case]))
+    with Session(engine) as session:
+        know(session, p005="User")
+        session.add(record(Case, "500A", owner_id=full("005A")))
+        session.flush()
+        assert session.execute(select(Case.owner.type, Case.owner.child_name)).one() == ("User", None)
+    engine.dispose()
+
+
+def test_a_target_may_have_attributes_of_any_name(sqlite_url: str, base: Any) -> None:
+    class Agent(base, sobject="User"):  # type: ignore[call-arg]
+        alias: Mapped[str | None] = Field("Alias")
+        lookup: Mapped[str | None] = Field("Lookup__c")
+
+    class Case(base, sobject="Case"):  # type: ignore[call-arg]
+        owner: Mapped[Any] = Reference("OwnerId", "User")
+
+    engine = open_engine(sqlite_url)
+    upgrade(engine, Models([Agent, Case]))
+    with Session(engine) as session:
+        session.add_all([record(Agent, "005A", alias="grace", lookup="x"), record(Case, "500A", owner_id=full("005A"))])
+        session.flush()
+        agent = Case.owner.of(Agent)
+        assert session.execute(select(agent.alias, agent.lookup, Case.owner.alias)).one() == ("grace", "x", "grace")
+        with pytest.raises(QueryError, match=r"^references is no column\.$"):
+            agent.references  # noqa: B018
+    engine.dispose()
+
+
+def test_the_id_of_a_reference_cannot_be_declared_beside_it(base: Any) -> None:
+    with pytest.raises(
+        DeclarationError, match=r"^E002 Case\.owner is a reference and makes owner_id, which is declared"
+    ):
+
+        class Case(base, sobject="Case"):  # type: ignore[call-arg]
+            owner: Mapped[Any] = Reference("OwnerId", "User")
+            owner_id: Mapped[str | None] = Field("Legacy_Owner_Id__c")
 
 
 def test_references_of_a_class_are_its_own_and_inherited_ones() -> None:

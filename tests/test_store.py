@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import CheckConstraint, Engine, event, text
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import CheckConstraint, Engine, create_engine, event, text
+from sqlalchemy.orm import Mapped, Session, foreign, mapped_column, relationship
 
-from omreceiver import ExternalId, Field, Reference, post_save
+from omreceiver import ExternalId, Field, OutboundMessages, Reference, post_save, pre_save
 from omreceiver.app import parts_of
 from omreceiver.store import tables
+from omreceiver.store.upgrade import upgrade
 from omreceiver.testing import Recorder, compose, new_id
 from omreceiver.testing.messages import ACTION
 from omreceiver.testing.replay import Replayed, post
@@ -340,6 +341,68 @@ def test_references_hold_ids_of_18_characters(make_app: MakeApp, database_url: s
         session.rollback()
         arrived: Any = contact.account
         assert arrived.name == "Here now"
+
+
+def test_keys_move_on_a_connection_of_yours_that_is_older_than_the_receiver(
+    make_app: MakeApp, sqlite_url: str, account: Any, base: Any
+) -> None:
+    """SQLite forgets foreign keys with each connection, and the pool of your engine may hold one already."""
+    engine = create_engine(sqlite_url)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    app = Flask("users_app")
+    app.config.update(OMRECEIVER_WSDL_DIR="nowhere", TESTING=True)
+    upgrade(engine, OutboundMessages(base, engine).init_app(app).models)
+
+    assert send(app, acme(RecordTypeId=PARTNER, Tier__c="Gold")) == ["created"]
+    assert send(app, acme(RecordTypeId=PARTNER, Tier__c="Gold", ERP_Id__c="A-9")) == ["rekeyed"]
+
+    assert {name: [row["external_id"] for row in rows] for name, rows in tables_of(app).items()} == {
+        "account": ["A-9"],
+        "partner_account": ["A-9"],
+    }
+    engine.dispose()
+
+
+def test_receivers_get_a_record_with_a_joined_collection_of_yours(
+    make_app: MakeApp, database_url: str, base: Any
+) -> None:
+    class Note(base, sobject="Note"):  # type: ignore[call-arg]
+        parent_id: Mapped[str | None] = Field("ParentId")
+
+    class Case(base, sobject="Case"):  # type: ignore[call-arg]
+        notes: Mapped[list[Any]] = relationship(
+            Note,
+            primaryjoin=lambda: foreign(Note.parent_id) == Case.salesforce_id,
+            lazy="joined",
+            viewonly=True,
+        )
+
+    app, seen = make_app(database_url, base), []
+    case = "500000000000001AAA"
+    post(app, compose("Note", {"ParentId": case}, {"ParentId": case}))
+    with post_save.connected_to(lambda sender, instance, **_: seen.append(len(instance.notes))):
+        answer = post(app, compose("Case", {"Id": case}))
+    assert list(answer.outcomes.values()) == ["created"]
+    assert seen == [2]
+
+
+def test_a_key_that_pre_save_sets_is_folded_as_any_other(
+    make_app: MakeApp, database_url: str, base: Any, signals: Recorder
+) -> None:
+    class Lead(base, sobject="Lead"):  # type: ignore[call-arg]
+        external_id: Mapped[str] = ExternalId("Email", case_sensitive=False)
+
+    app = make_app(database_url, base)
+
+    def set_key(sender: Any, instance: Any, **_: Any) -> None:
+        instance.external_id, instance.child_name = " ANN@Example.com ", "Somebody"
+
+    with pre_save.connected_to(set_key):
+        answer = post(app, compose("Lead", {"Email": "bob@example.com"}))
+    assert list(answer.outcomes.values()) == ["created"]
+    [row] = tables_of(app)["lead"]
+    assert (row["external_id"], row["child_name"]) == ("ann@example.com", "Lead")
 
 
 def test_what_is_in_quarantine_is_a_duplicate_when_it_comes_again(app: Flask) -> None:

@@ -84,6 +84,31 @@ def test_an_update_resolves_nothing_and_another_id_does(app: Flask) -> None:
     assert [sent["instance"].external_id for _, _, sent in sent] == [TASKS[1]]
 
 
+def test_what_arrives_in_one_message_has_not_waited(app: Flask, models: Any) -> None:
+    lead, other = "00Q000000000001EAA", "00Q000000000002EAA"
+    send(app, "Task", {"Id": TASKS[3], "WhoId": other})
+    with recording(reference_resolved) as sent:
+        send(app, "Task", {"Id": TASKS[0], "TaskSubtype": "Call", "WhoId": lead})
+        send(app, "Lead", {"Id": other, "Key__c": "L-2"}, {"Id": lead, "Key__c": "L-1"})
+        send(app, "Lead", {"Id": "00Q000000000003EAA", "Key__c": "L-3"})
+    assert {sent["instance"].external_id for _, _, sent in sent} == {TASKS[0], TASKS[3]}
+
+
+def test_only_the_classes_that_somebody_hears_are_looked_through(app: Flask, models: Any) -> None:
+    with (
+        reference_resolved.connected_to(lambda sender, **_: None, models["Call"]),
+        counted(parts_of(app).engine) as statements,
+    ):
+        send(app, "Lead", {"Id": LEAD, "Key__c": "L-1"})
+    assert len([statement for statement in statements if "phone_call" in statement]) == 2, "by who, and by transcript"
+    with (
+        reference_resolved.connected_to(lambda sender, **_: None, models["Contact"]),
+        counted(parts_of(app).engine) as statements,
+    ):
+        send(app, "Lead", {"Id": "00Q000000000002EAA", "Key__c": "L-2"})
+    assert [statement for statement in statements if "phone_call" in statement] == []
+
+
 def test_a_receiver_may_write_and_one_that_raises_stops_nobody(
     app: Flask, models: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -64,7 +64,8 @@ class Sobject:
         fields: dict[str, list[Mapping]] = {}
         for name, place in found.values():
             fields.setdefault(name, []).append(place)
-        return self._system_fields() | fields
+        # an Id that a class maps as well is that of the record all the same
+        return self._system_fields() | {name: places for name, places in fields.items() if name != "Id"}
 
     def _system_fields(self) -> dict[str, list[Mapping]]:
         """What every root holds, under the names that Salesforce has for it."""

@@ -89,7 +89,7 @@ def _mapped_twice(declared: Declared) -> Iterator[Finding]:
             cure = "Give all but one a when=, or leave out the sobject= of a class that is below another."
             yield Finding("E004", f"{', '.join(general)} all take {sobject}.", cure)
         roots = {declared.layouts[model].root for model in models}
-        if len(roots) > 1:
+        if len(roots) > 1 and len(general) < 2:
             names = ", ".join(model.__name__ for model in models)
             yield Finding("E004", f"{sobject} goes to several roots: {names}.", "Derive them from one class.")
 
@@ -152,7 +152,7 @@ def _ambiguous(declared: Declared) -> Iterator[Finding]:
             most = max((len(leaves.when[model]) for model in fitting), default=0)
             if first != second and {one, two} <= set(fitting) and len(first) == len(second) == most:
                 cure = f"Declare a class with when={both!r}, or make the two exclude each other."
-                sentence = f"A {sobject} with {_words(both)} fits {one.__name__} and {two.__name__} alike."
+                sentence = f"A record of {sobject} with {_words(both)} fits {one.__name__} and {two.__name__} alike."
                 yield Finding("E009", sentence, cure)
 
 

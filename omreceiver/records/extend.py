@@ -23,9 +23,13 @@ def extend(session: Session, record: RecordMixin, model: type[R], **values: Any)
     if not model.__extends__ or not issubclass(model, type(record)) or model is type(record):
         cure = "Name a class below it that has neither sobject= nor when=."
         raise DeclarationError(f"A {type(record).__name__} cannot be put into {model.__name__}. {cure}")
-    session.flush()
     key, layout = record.external_id, Layout(model)
-    for table in layout.tables[len(Layout(type(record)).tables) :]:
+    below = layout.tables[len(Layout(type(record)).tables) :]
+    unknown = values.keys() - {name for table in below for name in layout.columns[table]}
+    if unknown:
+        raise DeclarationError(f"{model.__name__} has no attribute of its own named {', '.join(sorted(unknown))}.")
+    session.flush()
+    for table in below:
         own = {column.name: values[name] for name, column in layout.columns[table].items() if name in values}
         session.execute(insert(table), {"external_id": key, **own})
     root = layout.root

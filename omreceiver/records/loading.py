@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import event, inspect, select
-from sqlalchemy.orm import Session, object_session, with_polymorphic
+from sqlalchemy.orm import Session, SessionTransaction, object_session, with_polymorphic
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from omreceiver.records import prefixes
@@ -30,7 +30,9 @@ class Held(NamedTuple):
 
     record_id: str
     record: Any
+    #: how many records the session had inserted, in which transaction: after another one nothing may be something
     inserted: int
+    transaction: SessionTransaction | None
 
 
 def record_of(instance: Any, reference: ReferenceAttribute) -> Any:
@@ -61,10 +63,10 @@ def load(session: Session, instances: Iterable[Any], reference: ReferenceAttribu
         missing = sorted({_full(record_id) for _, record_id in wanted} - found.keys())
         for start in range(0, len(missing), AT_ONCE):
             found |= _records(session, root, missing[start : start + AT_ONCE])
-    inserted = session.info.get(INSERTED, 0)
+    inserted, transaction = session.info.get(INSERTED, 0), session.get_transaction()
     for instance, record_id in wanted:
         held = vars(instance).setdefault(HELD, {})
-        held[reference.name] = Held(record_id, found.get(_full(record_id)), inserted)
+        held[reference.name] = Held(record_id, found.get(_full(record_id)), inserted, transaction)
 
 
 def sobject_of(instance: Any, reference: ReferenceAttribute) -> str | None:
@@ -86,8 +88,11 @@ def _holds(held: Held, record_id: str, session: Session | None) -> bool:
     if session is None:
         return True
     if held.record is None:
-        return bool(held.inserted == session.info.get(INSERTED, 0)) and not session.new
-    return object_session(held.record) is session and not inspect(held.record).deleted
+        is_same = held.transaction is session.get_transaction() and held.inserted == session.info.get(INSERTED, 0)
+        return is_same and not session.new
+    if object_session(held.record) is not session or inspect(held.record).deleted:
+        return False
+    return bool(vars(held.record).get("salesforce_id", _full(record_id)) == _full(record_id))
 
 
 def _without_session(instance: Any, reference: ReferenceAttribute) -> None:
@@ -114,7 +119,7 @@ def _others(session: Session, instance: Any, reference: ReferenceAttribute) -> l
 def _records(session: Session, root: Any, ids: Sequence[str]) -> dict[str, Any]:
     """Leaf instances by ID: the columns of every class come with the one statement."""
     entity = with_polymorphic(root, "*")
-    records = session.scalars(select(entity).where(entity.salesforce_id.in_(ids)))
+    records = session.scalars(select(entity).where(entity.salesforce_id.in_(ids))).unique()
     return {record.salesforce_id: record for record in records}
 
 

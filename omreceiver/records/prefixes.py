@@ -32,14 +32,15 @@ key_prefix = Table(
 def sobject_of(session: Session, record_id: str, targets: Collection[str]) -> str | None:
     """The sObject of an ID by its prefix alone; None when the prefix is new, or shared by several of the targets.
 
-    What the session has read once it keeps, until it meets a prefix that is not there.
+    What the session has read it keeps; for a prefix that is not there it looks again in the next transaction.
     """
     prefix = record_id[:LENGTH]
-    known: dict[str, set[str]] = session.info.get(KNOWN, {})
-    if prefix not in known:
-        known = session.info[KNOWN] = {}
+    transaction, known = session.info.get(KNOWN, (None, {}))
+    if prefix not in known and (transaction is None or transaction is not session.get_transaction()):
+        known = {}
         for row in session.execute(select(key_prefix)):
             known.setdefault(row.prefix, set()).add(row.sobject)
+        session.info[KNOWN] = (session.get_transaction(), known)
     return _only(known.get(prefix, set()), targets)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sqlalchemy import ForeignKey, and_, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, mapped_column, object_session
 
+from omreceiver.errors import QueryError
 from omreceiver.records.columns import CHARSET, ExactString, Json, SalesforceId, UTCDateTime
 from omreceiver.records.compounds import settle_compounds, watch_assignments
 from omreceiver.records.fields import Key, settle_types
@@ -85,15 +86,17 @@ class RecordMixin:
             _lay_table(cls)
         super().__init_subclass__(**kwargs)
 
-    def references(self, to: ReferenceTo) -> list[Any]:
+    def references(self, to: Any) -> list[Any]:
         """The records whose reference names this one, by key: `contact.references(Task.who)`. Empty outside of a
         session.
         """
+        if not isinstance(to, ReferenceTo):
+            raise QueryError(f"{to} is no reference. Write contact.references(Task.who).")
         session = object_session(self)
-        if session is None:
+        if session is None or not self.salesforce_id:
             return []
         naming = select(to.entity).where(to.id == self.salesforce_id).order_by(to.entity.external_id)
-        return list(session.scalars(naming))
+        return list(session.scalars(naming).unique())
 
 
 watch(RecordMixin)

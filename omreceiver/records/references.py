@@ -45,7 +45,17 @@ class ReferenceAttribute:
         return ReferenceTo(self, owner) if instance is None else record_of(instance, self)
 
     def __set__(self, instance: Any, record: Any) -> None:
-        setattr(instance, self.key, None if record is None else record.salesforce_id)
+        setattr(instance, self.key, None if record is None else self.id_of(record))
+
+    def id_of(self, record: Any) -> str:
+        """The Salesforce ID of a record that this can name. Raises DeclarationError for anything else."""
+        sobject, salesforce_id = getattr(record, "__sobject__", None), getattr(record, "salesforce_id", None)
+        if sobject is None or sobject not in self.targets:
+            names = " and ".join(self.targets)
+            raise DeclarationError(f"{self.name} names {names} only, not {record!r}.")
+        if not salesforce_id:
+            raise DeclarationError(f"{self.name} cannot name a {sobject} that has no salesforce_id yet.")
+        return str(salesforce_id)
 
     def classes(self, entity: Any) -> list[Any]:
         """The mapped classes of the targets, in the order of the targets, parents first."""
@@ -89,6 +99,11 @@ def settle_references(cls: type) -> None:
         for name, value in list(vars(owner).items()):
             if isinstance(value, ReferenceAttribute) and not value.key:
                 value.key = f"{name}_id"
+                if value.key in vars(owner):
+                    raise DeclarationError(
+                        f"E002 {owner.__name__}.{name} is a reference and makes {value.key}, which is declared too. "
+                        f"Remove {value.key}, or give one of the two another name."
+                    )
                 annotations.pop(name, None)
                 annotations[value.key] = Mapped[str | None]
                 setattr(owner, value.key, value.column())

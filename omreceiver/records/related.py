@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, case, func, inspect, literal, null, select
-from sqlalchemy.orm import Composite, Mapper, Relationship, Session, with_polymorphic
+from sqlalchemy.orm import Composite, Mapper, QueryableAttribute, Relationship, Session, with_polymorphic
 
-from omreceiver.errors import QueryError
+from omreceiver.errors import DeclarationError, QueryError
 from omreceiver.records import loading, prefixes
 from omreceiver.records.fields import salesforce_field
 from omreceiver.records.naming import snake_case
@@ -87,15 +87,15 @@ class ReferenceTo:
         """The sObject: of the record if it is here, else by the key prefix, else NULL."""
         if not self.is_polymorphic:
             return self.outside(case((self.column.is_not(None), literal(self.targets[0]))))
-        arrived = [self.of(root).lookup(_sobject) for root in self.reference.roots(self.entity)]
+        arrived = [self.of(root)._lookup(_sobject) for root in self.reference.roots(self.entity)]
         told = prefixes.sobject_by_prefix(self.column, self.targets)
-        return self.outside(case((self.column.is_not(None), func.coalesce(*arrived, told))))
+        return self.outside(case((self.column.is_not(None), _first(*arrived, told))))
 
     @property
     def child_name(self) -> ColumnElement[str]:
         """The leaf class of the record; NULL while it has not arrived."""
-        arrived = [self.of(root).lookup(_child_name) for root in self.reference.roots(self.entity)]
-        return self.outside(func.coalesce(*arrived, null()))
+        arrived = [self.of(root)._lookup(_child_name) for root in self.reference.roots(self.entity)]
+        return self.outside(_first(*arrived, null()))
 
     def of(self, model: Any) -> Target:
         """The record as one of a class: `Task.who.of(Contact).last_name`, NULL for tasks that name anything else.
@@ -126,7 +126,10 @@ class ReferenceTo:
 
     def in_(self, records: Iterable[Any]) -> Any:
         """`Task.who.in_(contacts)`"""
-        return self.id.in_([_salesforce_id(self, record) for record in records])
+        return self.id.in_([self.reference.id_of(record) for record in records])
+
+    def not_in(self, records: Iterable[Any]) -> Any:
+        return self.id.not_in([self.reference.id_of(record) for record in records])
 
     def name_field(self, name: str) -> ColumnElement[Any]:
         """A field of Salesforce's object Name, of whatever the reference names: `Task.who.name_field("LastName")`.
@@ -138,11 +141,11 @@ class ReferenceTo:
         if name == "Type":
             return self.type
         found = [
-            self.of(model).lookup(lambda alias, key=key: getattr(alias, key)) for model, key in self._mapping(name)
+            self.of(model)._lookup(lambda alias, key=key: getattr(alias, key)) for model, key in self._mapping(name)
         ]
         if not found:
             raise QueryError(f"No class that {self!r} may name maps the field {name}. Add it to one of them.")
-        return self.outside(func.coalesce(*found) if len(found) > 1 else found[0])
+        return self.outside(_first(*found))
 
     def _mapping(self, name: str) -> Iterable[tuple[Any, str]]:
         """The classes among the targets that hold a field in a table of their own, each column once, and as what."""
@@ -167,7 +170,7 @@ class ReferenceTo:
 
     def outside(self, expression: ColumnElement[Any]) -> ColumnElement[Any]:
         """An expression of the class that has the reference, as the whole query sees it."""
-        return expression if self.within is None else self.within.scalar(expression)
+        return expression if self.within is None else self.within._scalar(expression)
 
     def __getattr__(self, name: str) -> Any:
         if name in BY_ATTRIBUTE:
@@ -178,45 +181,52 @@ class ReferenceTo:
 class Target:
     """The record that a reference names, as one of a class. Its attributes are SQL expressions.
 
-    `alias` is the class inside the subquery, for what is put together there and then given to `scalar`.
+    `_alias` is the class inside the subquery, for what is put together there and then given to `_scalar`: names of
+    ours begin with an underscore, as those of the class may be any.
     """
 
     def __init__(self, reference: ReferenceTo, model: Any) -> None:
         self._reference = reference
         # the class and those above it; classes below have nothing that is asked for
-        self.alias = with_polymorphic(model, [model], aliased=True, flat=True)
+        self._alias = with_polymorphic(model, [model], aliased=True, flat=True)
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.alias, name)
+        value = getattr(self._alias, name)
+        if isinstance(value, ReferenceTo):
+            return ReferenceTo(value.reference, self._alias, self)
         if isinstance(getattr(value, "property", None), Composite | Relationship):
             raise QueryError(f"{name} is more than one column. Name the one that you want of it.")
-        if isinstance(value, ReferenceTo):
-            return ReferenceTo(value.reference, self.alias, self)
-        return self.scalar(value)
+        if callable(value) and not isinstance(value, QueryableAttribute | ColumnElement):
+            raise QueryError(f"{name} is no column.")
+        return self._scalar(value)
 
-    def scalar(self, expression: Any) -> ColumnElement[Any]:
+    def _scalar(self, expression: Any) -> ColumnElement[Any]:
         """An expression over this record's columns, as the whole query sees it."""
-        return self._reference.outside(self.lookup(lambda _: expression))
+        return self._reference.outside(self._lookup(lambda _: expression))
 
-    def lookup(self, of: Any) -> ColumnElement[Any]:
+    def _lookup(self, of: Any) -> ColumnElement[Any]:
         """What `of` makes of the record, as the class sees it that has the reference.
 
         The CASE names that class's own column outside of the subquery, so that its table is in FROM in any case.
         """
         named = self._reference.column
-        found = select(of(self.alias)).where(self.alias.salesforce_id == named).correlate_except(self.alias)
+        found = select(of(self._alias)).where(self._alias.salesforce_id == named).correlate_except(self._alias)
         return case((named.is_not(None), found.scalar_subquery()))
+
+
+def _first(*expressions: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The first that is not NULL; SQLite knows no coalesce of one."""
+    return func.coalesce(*expressions) if len(expressions) > 1 else expressions[0]
 
 
 def _salesforce_id(reference: ReferenceTo, record: Any) -> str | None:
     """Raises QueryError for what is no record: a comparison with it would silently find nothing."""
     if record is None:
         return None
-    if not hasattr(type(record), "salesforce_id"):
-        cure = f"For an ID use {reference!r}_id."
-        raise QueryError(f"{reference!r} is compared with {record!r}, which is no record. {cure}")
-    salesforce_id: str | None = record.salesforce_id
-    return salesforce_id
+    try:
+        return reference.reference.id_of(record)
+    except DeclarationError as error:
+        raise QueryError(f"{error} For an ID compare {reference!r}_id.") from error
 
 
 def _child_name(alias: Any) -> ColumnElement[str]:

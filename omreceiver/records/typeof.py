@@ -21,13 +21,17 @@ from omreceiver.records.naming import snake_case
 from omreceiver.records.related import NAME_FIELDS, ReferenceTo
 
 Keys = Literal["attributes", "fields"]
-AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
+AGGREGATES = frozenset({"count", "sum", "avg", "min", "max", "group_concat", "string_agg", "array_agg", "json_agg"})
 
 
 class Matched(dict[str, Any]):
     """What TYPEOF found for one record: field → value, and `type`, the sObject, when something tells it."""
 
     type: str | None = None
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        """For `.unique()`, which SQLAlchemy asks for beside joined collections."""
+        return hash(frozenset(self))
 
 
 @dataclass(frozen=True)
@@ -165,12 +169,13 @@ def _when(reference: ReferenceTo, model: Any, fields: Sequence[Any], keys: Keys)
         if isinstance(field, Typeof):
             raise QueryError("TYPEOF cannot be nested. Select the fields of a further reference by of(Class).")
         if callable(field) and not isinstance(field, QueryableAttribute):
-            field = field(target.alias)
+            field = field(target._alias)
             if not isinstance(field, Label):
                 raise QueryError(f"WHEN {model.__name__}: a function of it must give a column with a .label().")
-            columns[field.name] = target.scalar(field.element)
+            columns[field.name] = target._scalar(field.element)
         else:
-            columns[_key(field, model, keys)] = getattr(target, field.key)
+            key = _key(field, model, keys)
+            columns[key] = getattr(target, field.key)
     return When(model, columns)
 
 
@@ -185,6 +190,8 @@ def _key(field: Any, model: Any, keys: Keys) -> str:
 
 
 def _else(reference: ReferenceTo, names: Sequence[str], keys: Keys) -> When:
+    if isinstance(names, str):
+        raise QueryError(f"ELSE takes a list of fields: [{names!r}].")
     for name in names:
         if name not in NAME_FIELDS:
             raise QueryError(f"ELSE {name}: only fields of Name can stand here: {', '.join(NAME_FIELDS)}.")

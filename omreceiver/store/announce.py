@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from omreceiver.records.models import Models
@@ -60,9 +59,9 @@ def _resolved(receipt: Receipt, models: Models, engine: Engine) -> list[Resolved
         return []
     try:
         with Session(engine, expire_on_commit=False) as session:
-            found = list(waiting(session, models, arrived))
+            found = list(waiting(session, models, arrived, reference_resolved.has_receivers_for))
             session.expunge_all()
             return found
-    except SQLAlchemyError:
+    except Exception:
         log.exception("the records that wait were not found", extra={"action": "reference_resolved_failed"})
         return []

@@ -189,7 +189,8 @@ def _before(session: Session, plan: Plan, decided: Iterable[Save]) -> None:
             shown = {**save.before, **save.values}
             save.instance = _transient(save.layout.model, shown)
             _send(pre_save, session, plan, save)
-            now = {name: getattr(save.instance, name) for name in save.layout.by_attribute}
+            now = {name: getattr(save.instance, name) for name in save.layout.by_attribute if name != "child_name"}
+            now["external_id"] = save.layout.key.stored(now["external_id"] or "")
             save.values |= {name: value for name, value in now.items() if value != shown.get(name)}
             save.compare()
 
@@ -211,7 +212,7 @@ def _after(session: Session, plan: Plan, decided: Iterable[Save]) -> None:
     session.flush()
     session.expunge_all()
     for model, by_key in by_class.items():
-        for instance in session.scalars(select(model).where(model.external_id.in_(list(by_key)))):
+        for instance in session.scalars(select(model).where(model.external_id.in_(list(by_key)))).unique():
             by_key[instance.external_id].instance = instance
     for save in heard:
         _send(post_save, session, plan, save)

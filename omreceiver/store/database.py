@@ -100,6 +100,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    # again: a connection of the user's own pool may be older than the listener above
+    connection.exec_driver_sql("PRAGMA foreign_keys=ON")
     writes = connection.get_execution_options().get(WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
