@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert, inspect, select
+from sqlalchemy import Engine, insert, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased
 from sqlalchemy.orm.exc import DetachedInstanceError
 
@@ -19,6 +18,7 @@ from omreceiver.records.prefixes import key_prefix
 from omreceiver.records.references import references_of
 from omreceiver.store.database import open_engine
 from omreceiver.store.upgrade import upgrade
+from tests.statements import statements
 
 
 class Base(RecordMixin, DeclarativeBase):
@@ -85,22 +85,6 @@ def record(model: Any, salesforce_id: str, **values: object) -> Any:
 
 def full(salesforce_id: str) -> str:
     return salesforce_id.ljust(15, "0") + "AAA"
-
-
-@contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
-    """The SELECTs inside the block."""
-    seen: list[str] = []
-
-    def listen(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith("SELECT"):
-            seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", listen)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", listen)
 
 
 def know(session: Session, **sobjects: str) -> None:
@@ -200,13 +184,13 @@ def test_a_hundred_are_loaded_in_one_statement_a_root(engine: Engine, session: S
     tasks = session.scalars(select(Task)).all()
     assert len(tasks) == 100
 
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         assert {type(task.who) for task in tasks} == {Contact, Lead}
     assert len(seen) == 1, "Contact and Lead have one root, Person"
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         assert {type(task.what) for task in tasks} == {Account, PartnerAccount, type(None)}
     assert len(seen) == 1
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         assert [task.who for task in tasks]
         assert [task.what.name for task in tasks if task.what] == [None] * 50
     assert seen == []
@@ -216,7 +200,7 @@ def test_types_of_many_that_nothing_tells_are_looked_up_once(engine: Engine, ses
     session.add_all([record(Task, f"00T{at:03}", who_id=full(f"zzz{at:03}")) for at in range(50)])
     session.commit()
     tasks: list[Any] = list(session.scalars(select(Task)))
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         assert {task.who_type for task in tasks} == {None}
     assert len(seen) == 2, "the records themselves, and the prefixes"
 

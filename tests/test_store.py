@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import CheckConstraint, Engine, create_engine, event, text
+from sqlalchemy import CheckConstraint, create_engine, text
 from sqlalchemy.orm import Mapped, Session, foreign, mapped_column, relationship
 
 from omreceiver import ExternalId, Field, OutboundMessages, Reference, post_save, pre_save
@@ -25,6 +24,7 @@ from omreceiver.testing import Recorder, compose, new_id
 from omreceiver.testing.messages import ACTION
 from omreceiver.testing.replay import Replayed, post
 from tests.conftest import MakeApp, tables_of
+from tests.statements import statements
 
 PARTNER = "012000000000001AAA"
 ONE, TWO = "001000000000001AAA", "001000000000002AAA"
@@ -72,21 +72,6 @@ def send_message(app: Flask, *records: Mapping[str, Any], **options: Any) -> Rep
 
 def acme(**fields: Any) -> dict[str, Any]:
     return {"Id": ONE, "ERP_Id__c": "A-1", "Name": "Acme", "SystemModstamp": at(1), **fields}
-
-
-@contextmanager
-def counted(engine: Engine) -> Iterator[list[str]]:
-    """The statements that reach the cursor; an executemany is one."""
-    seen: list[str] = []
-
-    def listen(_c: object, _k: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", listen)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", listen)
 
 
 def test_created_then_updated_then_unchanged_then_stale(app: Flask) -> None:
@@ -277,14 +262,12 @@ def test_the_number_of_statements_does_not_grow(app: Flask, kind: str) -> None:
             send(app, acme(Id=new_id("001"), ERP_Id__c=f"warm-{first}", RecordTypeId=PARTNER, Tier__c="a"))
         else:
             send(app, *partners("a", 1))
-        with counted(engine) as statements:
+        with statements(engine) as sent:
             outcomes = send(app, *partners("b" if kind == "updated" else "a", 2 if kind == "updated" else 1))
         assert set(outcomes) == {kind}
-        numbers.append(
-            len([s for s in statements if not s.startswith(("BEGIN", "SET", "PRAGMA")) and "om_action" not in s])
-        )
-    assert numbers[0] == numbers[1], statements
-    assert numbers[1] <= 2 * 2 + 4, statements
+        numbers.append(len([s for s in sent if not s.startswith(("BEGIN", "SET", "PRAGMA")) and "om_action" not in s]))
+    assert numbers[0] == numbers[1], sent
+    assert numbers[1] <= 2 * 2 + 4, sent
 
 
 def test_the_same_message_in_the_same_moment(app: Flask, signals: Recorder) -> None:

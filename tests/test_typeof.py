@@ -17,7 +17,8 @@ from omreceiver.records.prefixes import key_prefix
 from omreceiver.records.typeof import Matched
 from omreceiver.store.database import open_engine
 from omreceiver.store.upgrade import upgrade
-from tests.test_references import full, record, statements
+from tests.statements import statements
+from tests.test_references import full, record
 
 
 class Base(RecordMixin, DeclarativeBase):
@@ -97,7 +98,7 @@ def told(session: Session, column: Any, *conditions: Any) -> list[dict[str, Any]
 
 def test_each_type_has_its_fields_in_one_statement(engine: Engine, session: Session) -> None:
     whens: dict[Any, list[Any]] = {Account: [Account.phone, Account.employees], Opportunity: [Opportunity.amount]}
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         assert told(session, typeof(Event.what, whens, else_=["Email"])) == [
             {"phone": "1", "employees": 3},
             {"phone": "2", "employees": None},
@@ -145,7 +146,7 @@ def test_several_in_one_select_and_a_filter_on_the_type_beside_them(engine: Engi
     what = typeof(Event.what, {Account: [Account.name]}, else_=["Name"])
     owner = typeof(Event.owner, {User: [User.name]})
     wanted = select(Event.external_id, what, owner).where(Event.what.type.in_(["Account", "Opportunity"]))
-    with statements(engine) as seen:
+    with statements(engine, only="SELECT") as seen:
         rows = session.execute(wanted.order_by(Event.external_id)).all()
     assert len(seen) == 1
     assert [(row.external_id[3], row.what, row.owner) for row in rows] == [

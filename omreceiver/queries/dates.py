@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 #: moves a day to the beginning of the unit that holds it, and from there by a number of units
 Shift = Callable[[date, int], date]
@@ -64,13 +65,27 @@ FIXED: dict[str, tuple[str, int, int]] = {
     **{f"LAST_{unit}": (unit, -1, 1) for unit in UNITS if unit != "DAY"},
     **{f"NEXT_{unit}": (unit, 1, 1) for unit in UNITS if unit != "DAY"},
 }
+
+
+def _last(unit: str, n: int) -> tuple[str, int, int]:
+    return unit, -n, n
+
+
+def _next(unit: str, n: int) -> tuple[str, int, int]:
+    return unit, 1, n
+
+
+def _ago(unit: str, n: int) -> tuple[str, int, int]:
+    return unit, -n, 1
+
+
 #: the same where a number n follows
 COUNTED: dict[str, Callable[[int], tuple[str, int, int]]] = {
     # "LAST_N_DAYS:1 includes yesterday and today"; the other units leave the present one out
     "LAST_N_DAYS": lambda n: ("DAY", -n, n + 1),
-    **{f"LAST_N_{unit}S": lambda n, unit=unit: (unit, -n, n) for unit in UNITS if unit != "DAY"},  # type: ignore[misc]
-    **{f"NEXT_N_{unit}S": lambda n, unit=unit: (unit, 1, n) for unit in UNITS},  # type: ignore[misc]
-    **{f"N_{unit}S_AGO": lambda n, unit=unit: (unit, -n, 1) for unit in UNITS},  # type: ignore[misc]
+    **{f"LAST_N_{unit}S": partial(_last, unit) for unit in UNITS if unit != "DAY"},
+    **{f"NEXT_N_{unit}S": partial(_next, unit) for unit in UNITS},
+    **{f"N_{unit}S_AGO": partial(_ago, unit) for unit in UNITS},
 }
 FISCAL = re.compile(r"(THIS|LAST|NEXT|LAST_N|NEXT_N|N)_FISCAL_(QUARTER|YEAR)S?(_AGO)?")
 

@@ -54,7 +54,7 @@ class RecordMixin:
     __extends__: ClassVar[bool] = False
     #: classes of other bases that the receiver fills beside this one: what a reference may name
     __neighbours__: ClassVar[tuple[type, ...]] = ()
-    fields: ClassVar[Mapping[str, QueryableAttribute[Any]]] = FieldsOfClass()  # type: ignore[assignment]
+    fields = FieldsOfClass()
 
     if TYPE_CHECKING:
         external_id: Mapped[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -28,7 +28,7 @@ class KeyPrefixes:
 
     def learn(self, message: Message) -> None:
         """Remember the prefixes of a message's records. Raises Unavailable when the database is away."""
-        new = _pairs(message) - self.known
+        new = _pairs(message, self.known)
         if not new:
             return
         try:
@@ -43,9 +43,11 @@ class KeyPrefixes:
         self.known.update(new)
 
 
-def _pairs(message: Message) -> set[Pair]:
+def _pairs(message: Message, known: Set[Pair]) -> set[Pair]:
+    """Those of a message that are new; nothing else of it is looked at."""
     named = ((n.record_id or "", n.sobject or "") for n in message.notifications)
-    return {(i[:LENGTH], sobject) for i, sobject in named if 0 < len(sobject) <= LONGEST_NAME and ID.fullmatch(i)}
+    new = [(i, sobject) for i, sobject in named if (i[:LENGTH], sobject) not in known]
+    return {(i[:LENGTH], sobject) for i, sobject in new if 0 < len(sobject) <= LONGEST_NAME and ID.fullmatch(i)}
 
 
 def remember(connection: Connection, pairs: Iterable[Pair]) -> None:
