@@ -5,7 +5,16 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= auto
 
-.PHONY: run test test-all check format clean
+# A version that test-all leaves out
+EXCEPT ?=
+
+# Seconds of the crash storm, both databases together; STORM_SEED=… repeats one
+STORM_SECONDS ?= 600
+
+# Stories for each property of the search for an order that ends in other tables
+CONVERGENCE_EXAMPLES ?= 2000
+
+.PHONY: run test test-all storm converge check format clean
 
 run: $(VENV)/.runs
 	$(VENV)/bin/omreceiver serve --demo --host $(HOST) --port $(PORT)
@@ -16,9 +25,16 @@ test: $(VENV)/.tests
 test-all:
 	@set -e; for python in $$(.ci/pythons); do \
 		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		[ "$$version" != "$(EXCEPT)" ] || continue; \
 		echo "== Python $$version ($$python)"; \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version; \
 	done
+
+storm: $(VENV)/.tests
+	STORM_SECONDS=$(STORM_SECONDS) $(VENV)/bin/python -m pytest -n 0 -rP tests/test_storm.py
+
+converge: $(VENV)/.tests
+	CONVERGENCE_EXAMPLES=$(CONVERGENCE_EXAMPLES) $(VENV)/bin/python -m pytest -n $(WORKERS) --timeout 0 tests/test_convergence.py
 
 check: $(VENV)/.tests
 	$(VENV)/bin/ruff check .

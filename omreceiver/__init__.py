@@ -9,9 +9,22 @@ from omreceiver.records.extend import extend
 from omreceiver.records.fields import ExternalId, Field
 from omreceiver.records.record import Record, RecordMixin
 from omreceiver.records.references import Reference
+from omreceiver.records.tombstones import Tombstone
 from omreceiver.records.typeof import typeof
 from omreceiver.records.types import RecordId
-from omreceiver.signals import Change, committed, post_save, pre_save, receiver, reference_resolved
+from omreceiver.signals import (
+    Change,
+    committed,
+    message_received,
+    message_refused,
+    notification_quarantined,
+    post_delete,
+    post_save,
+    pre_delete,
+    pre_save,
+    reference_resolved,
+)
+from omreceiver.signals.receiver import receiver
 from omreceiver.testing.replay import replay
 
 __all__ = [
@@ -28,11 +41,17 @@ __all__ = [
     "RecordMixin",
     "Reference",
     "Settings",
+    "Tombstone",
     "committed",
     "create_app",
     "extend",
+    "message_received",
+    "message_refused",
+    "notification_quarantined",
     "parts_of",
+    "post_delete",
     "post_save",
+    "pre_delete",
     "pre_save",
     "receiver",
     "reference_resolved",

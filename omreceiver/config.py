@@ -14,10 +14,18 @@ from typing import Any
 from omreceiver.errors import ConfigurationError
 
 SIZES = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-SPANS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SPANS = {"": "seconds", "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: a century; calendars end if one goes back by much more
 LONGEST_SPAN = timedelta(days=36_500)
 MISSING_EXTERNAL_ID = ("quarantine", "use-salesforce-id")
+INLINE = "inline"
+#: who calls durable receivers: `omreceiver relay`, or the web process too
+RELAY = ("process", INLINE)
+ON_DELETE = ("delete", "mark")
+#: Salesforce repeats for a day, and for a week where Support has extended it (Integration Patterns, Fire and Forget)
+SHORTEST_LEDGER = timedelta(days=7)
+#: Salesforce gives up a delivery after 60 seconds (Outbound Message Considerations)
+SALESFORCE_WAITS = timedelta(seconds=60)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -53,17 +61,34 @@ def _size(text: str) -> int:
 
 
 def _span(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,9})\s*([smhd]?)", text)
+    found = re.fullmatch(r"(\d{1,9})\s*(ms|[smhd]?)", text)
     span = timedelta(**{SPANS[found[2]]: int(found[1])}) if found else None
     if span is None or span > LONGEST_SPAN:
         raise ValueError("expected a time like 7d, 12h or 0")
     return span
 
 
-def _missing(text: str) -> str:
-    if text not in MISSING_EXTERNAL_ID:
-        raise ValueError(f"expected one of {', '.join(MISSING_EXTERNAL_ID)}")
-    return text
+def _ledger_span(text: str) -> timedelta:
+    span = _span(text)
+    if span < SHORTEST_LEDGER:
+        raise ValueError("expected 7d or more: Salesforce may repeat a message for so long")
+    return span
+
+
+def _time_limit(text: str) -> timedelta:
+    span = _span(text)
+    if not timedelta() < span < SALESFORCE_WAITS:
+        raise ValueError("expected a time like 30s, less than the 60 seconds that Salesforce waits")
+    return span
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return text
+
+    return read
 
 
 def _path(text: str) -> str:
@@ -131,13 +156,38 @@ class Settings:
     max_body: int = _setting("OMRECEIVER_MAX_BODY", _size, "32 MiB", "the largest body let in")
     missing_external_id: str = _setting(
         "OMRECEIVER_MISSING_EXTERNAL_ID",
-        _missing,
+        _one_of(*MISSING_EXTERNAL_ID),
         "quarantine",
         "quarantine, or use-salesforce-id as the key",
+    )
+    on_delete: str = _setting(
+        "OMRECEIVER_ON_DELETE",
+        _one_of(*ON_DELETE),
+        "delete",
+        "delete, or mark, for classes built from WSDLs",
     )
     keep_messages: timedelta = _setting(
         "OMRECEIVER_KEEP_MESSAGES", _span, "7d", "how long raw messages stay for replay; 0 keeps none"
     )
+    keep_ledger: timedelta = _setting(
+        "OMRECEIVER_KEEP_LEDGER", _ledger_span, "30d", "how long the ledger knows a notification; at least 7d"
+    )
+    slow_receiver: timedelta = _setting(
+        "OMRECEIVER_SLOW_RECEIVER", _span, "5s", "a receiver of a signal that takes longer is named in the log"
+    )
+    relay: str = _setting(
+        "OMRECEIVER_RELAY", _one_of(*RELAY), "process", "who calls durable receivers: `omreceiver relay`, or inline"
+    )
+    time_limit: timedelta = _setting(
+        "OMRECEIVER_TIME_LIMIT", _time_limit, "30s", "how long storing a message may take before it is rolled back"
+    )
+
+    def __post_init__(self) -> None:
+        if self.keep_messages > self.keep_ledger:
+            raise ConfigurationError(
+                "OMRECEIVER_KEEP_MESSAGES is longer than OMRECEIVER_KEEP_LEDGER. The ledger outlives the messages: "
+                "raise the second, or lower the first."
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Settings:

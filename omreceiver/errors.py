@@ -13,9 +13,12 @@ OmreceiverError
 │   └── NotAdmitted             whom the guard turns away, and by which check
 ├── Unstorable                  one notification ends in quarantine; its neighbours do not
 │   ├── UnreadableValue · MissingExternalId · KeyTooLong · NoRecordId · NoClass
+│   ├── FromTheFuture · NoStamp
 │   └── ConstraintViolated · ReceiverRaised
 ├── QueryError                  a query breaks a rule of SOQL
 │   └── SoqlError               the same in a text, with the line and the column of it
+├── WebhookRefused              who was posted to did not take an event
+├── BrokerAway                  events for it wait
 └── Unavailable                 try again later: no ack, HTTP 503, nothing written
 
 The docstring of an error is its message unless the place that raises it has facts to add.
@@ -170,6 +173,18 @@ class NoRecordId(Unstorable):
     """The sObject has no Id of 15 or 18 letters and digits."""
 
 
+class FromTheFuture(Unstorable):
+    """The record's stamp is more than a day ahead of this machine's clock; stored, it would shut out what follows."""
+
+    cure = "Check this machine's clock, then retry it."
+
+
+class NoStamp(Unstorable):
+    """The action selects SystemModstamp or LastModifiedDate, which no record lacks, and this one came without."""
+
+    cure = "Look at what stands between Salesforce and this receiver; without a stamp, order cannot be told."
+
+
 class NoClass(Unstorable):
     """No mapped class takes this sObject."""
 
@@ -199,6 +214,14 @@ class SoqlError(QueryError):
         self.text = text
         self.line = line
         self.column = column
+
+
+class WebhookRefused(OmreceiverError):
+    """A webhook was not answered with 2xx."""
+
+
+class BrokerAway(OmreceiverError):
+    """The broker does not answer. Start it; the events wait, and none of them counts an attempt."""
 
 
 class Unavailable(OmreceiverError):

@@ -4,25 +4,30 @@ message.read    element → Message      XML ends here
 guard.vet       Message → nothing, or a refusal
 plan.make       Message → Plan         text ends here: typed values, one row a record
 store.apply     Plan    → Receipt      one transaction; SQL ends here
-announce        Receipt → receivers of `committed` and `reference_resolved`
+announce        Receipt → receivers of `committed`, `notification_quarantined` and `reference_resolved`
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from lxml import etree
 from sqlalchemy import Engine
 
-from omreceiver.config import Settings
+from omreceiver.config import INLINE, Settings
 from omreceiver.door import guard, message
 from omreceiver.records.models import Models
+from omreceiver.relays import delivery
 from omreceiver.schema.catalog import Catalog
 from omreceiver.store import apply, plan
-from omreceiver.store.announce import announce
+from omreceiver.store.announce import announce, received
 from omreceiver.store.apply import Receipt
+from omreceiver.store.deadline import Deadline
 from omreceiver.store.fieldlists import FieldLists
 from omreceiver.store.prefixes import KeyPrefixes
+from omreceiver.store.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,24 @@ class Parts:
     key_prefixes: KeyPrefixes
 
 
-def receive(parts: Parts, element: etree._Element, wsdl: str | None, raw: bool) -> Receipt:
-    """Take one notifications element, and return when everything in it is committed.
+def receive(
+    parts: Parts, element: etree._Element, wsdl: str | None, raw: bool, came: Callable[[str], datetime] | None = None
+) -> Receipt:
+    """Take one notifications element, and return when everything in it is committed. `came` is for one that was
+    kept here, and gives when each of its notifications came first, by ID: it is no duplicate of itself.
 
     Raises a Refusal for a message that may not enter, Unavailable for one that should come again.
     """
-    arrived = message.read(element, wsdl=wsdl, raw=raw)
+    arrived = message.read(element, wsdl=wsdl, raw=raw, came=came)
     guard.vet(arrived, parts.settings)
-    parts.key_prefixes.learn(arrived)
-    selected = parts.field_lists.selected(arrived)
+    received(arrived, parts.settings.slow_receiver)
+    deadline = Deadline.of(arrived, parts.settings.time_limit, parts.settings.slow_receiver)
+    parts.key_prefixes.learn(arrived, deadline)
+    selected = parts.field_lists.selected(arrived, deadline)
     sobject = parts.catalog.sobject_of(wsdl) if wsdl else None
-    planned = plan.make(arrived, plan.Reading(parts.models, selected, parts.settings, sobject))
-    receipt = apply.apply(planned, parts.engine)
-    announce(receipt, parts.models, parts.engine)
+    reading = Reading(parts.models, selected.fields, parts.settings, sobject, selected.action)
+    receipt = apply.apply(plan.make(arrived, reading), parts.engine, parts.field_lists, deadline)
+    announce(receipt, parts.models, parts.engine, parts.settings.slow_receiver)
+    if parts.settings.relay == INLINE:
+        delivery.deliver_inline(parts.engine, parts.models, receipt.message_id, deadline)
     return receipt

@@ -24,7 +24,7 @@ from omreceiver.schema.objecttype import FieldType, ObjectType
 from omreceiver.store.database import open_engine
 
 SHIPPED = Path(__file__).parent.parent / "wsdl"
-SYSTEM = ["child_name", "external_id", "extra", "modstamp", "organization_id", "salesforce_id"]
+SYSTEM = ["action_stamps", "child_name", "external_id", "extra", "modstamp", "organization_id", "salesforce_id"]
 
 
 def objects(name: str, *fields: FieldType, label: str | None = None) -> list[ObjectType]:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import ForeignKeyConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from omreceiver import Address, Compound, ExternalId, Field, Reference
+from omreceiver import Address, Compound, ExternalId, Field, Reference, Tombstone
 from omreceiver.errors import ChecksFailed, DeclarationError
 from omreceiver.records.checks import CHECKS
 from omreceiver.records.models import Models
@@ -303,6 +303,20 @@ def test_everything_is_told_at_once(base: Any) -> None:
         pass
 
     assert [said[:4] for said in findings(Account, Lost)] == ["E001", "E002"]
+
+
+def test_e013_a_tombstone_that_a_class_maps_or_whose_fields_nobody_knows(base: Any, tmp_path: Path) -> None:
+    select_fields(tmp_path, "Deleted_Object__c", Object_Id__c="string")
+    catalog = Catalog.read(tmp_path)
+    with pytest.raises(ChecksFailed) as raised:
+        Models([], catalog, [Tombstone("Deleted_Object__c", record_id="Object_ID__c")])
+    assert "Did you mean Object_Id__c?" in str(raised.value)
+
+    class Gone(base, sobject="Deleted_Object__c"):  # type: ignore[call-arg]
+        pass
+
+    with pytest.raises(ChecksFailed, match="E013 Deleted_Object__c is a tombstone and mapped by a class"):
+        Models([Gone], catalog, [Tombstone("Deleted_Object__c", record_id="Object_Id__c")])
 
 
 def test_every_check_is_documented_and_tested() -> None:

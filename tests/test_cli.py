@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import create_engine, text
 
 from omreceiver.cli import main
 from omreceiver.testing import compose
+from omreceiver.testing.replay import Case, post
 from tests.conftest import MakeApp, tables_of
 from tests.processes import PROGRAMS, environment, free_port, live, run
 from tests.wsdls import wsdl_text
@@ -31,7 +33,20 @@ Command = Callable[..., Result]
 ESCAPE = "\x1b["
 CASE = "fixtures/contact-created"
 NEEDS_DATABASE = ["serve", f"replay {CASE}", "send Account ERP_Id__c=A-1", "db create", "db upgrade", "db check"]
-NEEDS_TABLES = [f"replay {CASE}", "send Account ERP_Id__c=A-1", "db prune", "quarantine list", "quarantine show 1"]
+NEEDS_TABLES = [
+    "show",
+    "show 1",
+    f"replay {CASE}",
+    "send Account ERP_Id__c=A-1",
+    "db prune",
+    "db rebuild",
+    "db rebuild --write --yes",
+    "quarantine list",
+    "quarantine show 1",
+    "quarantine retry --all",
+    "quarantine drop --all --yes",
+    "replay --kept",
+]
 
 
 @pytest.fixture
@@ -88,9 +103,9 @@ COMMANDS = dict(all_commands())
 
 def test_the_names_are_a_contract() -> None:
     assert set(COMMANDS) >= {
-        *("serve", "replay", "send", "classes"),
-        *("db", "db create", "db upgrade", "db check", "db prune"),
-        *("quarantine", "quarantine list", "quarantine show"),
+        *("serve", "replay", "send", "show", "classes"),
+        *("db", "db create", "db upgrade", "db check", "db prune", "db rebuild"),
+        *("quarantine", "quarantine list", "quarantine show", "quarantine retry", "quarantine drop"),
     }
 
 
@@ -131,7 +146,7 @@ def test_models_are_looked_for_in_the_current_directory(project: Path) -> None:
         "    city: Mapped[str | None] = Field('BillingCity')\n"
     )
     answer = run(["omreceiver", "classes", "--json"], project, OMRECEIVER_MODELS="shop.models")
-    assert (answer.returncode, answer.stderr) == (0, "")
+    assert (answer.returncode, answer.stderr) == (0, "Without the actions: there is no omreceiver.db yet.\n")
     account, partner = (line for line in json.loads(answer.stdout) if line["sobject"] == "Account")
     assert (account["tables"], account["key"], account["mapped"]) == (["account"], "ERP_Id__c", ["Name"])
     assert "BillingCity" in account["unmapped"]
@@ -171,10 +186,77 @@ def test_db_upgrade_adds_what_a_wsdl_selects_since(ready: Command, project: Path
 
 def test_db_prune_removes_bodies_after_their_time_and_keeps_the_ledger(ready: Command, project: Path) -> None:
     ready("replay fixtures/contact-created fixtures/lead-id-only")
-    assert ready("db prune").stdout == "removed the bodies of 0 messages\n"
-    assert ready("db prune", OMRECEIVER_KEEP_MESSAGES="0").stdout == "removed the bodies of 2 messages\n"
-    assert ready("db prune", OMRECEIVER_KEEP_MESSAGES="0").stdout == "removed the bodies of 0 messages\n"
+    nothing = dict.fromkeys(("bodies", "messages", "notifications", "quarantined", "tombstones", "events"), "0")
+    assert rows(ready("db prune")) == [nothing]
+    assert rows(ready("db prune", OMRECEIVER_KEEP_MESSAGES="0")) == [{**nothing, "bodies": "2"}]
+    assert rows(ready("db prune", OMRECEIVER_KEEP_MESSAGES="0")) == [nothing]
     assert outcomes(ready("replay fixtures/contact-created")) == ["1 duplicate"]
+
+
+def test_db_prune_of_the_ledger_as_json(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-created fixtures/contact-wrong-value")
+    change(project, "UPDATE om_message SET received_at = '2020-01-01'")
+    [removed] = json.loads(ready("db prune --json").stdout)
+    assert removed == {
+        **{"bodies": 2, "messages": 1, "notifications": 1},
+        **{"quarantined": 0, "tombstones": 0, "events": 0},
+    }
+    assert outcomes(ready("replay fixtures/contact-wrong-value")) == ["2 duplicate"]
+
+
+@pytest.fixture
+def damaged(ready: Command, project: Path) -> Command:
+    """Two messages have come; then somebody was at the tables."""
+    for case in ("contact-created", "account-non-ascii"):
+        ready(f"replay fixtures/{case}")
+    change(project, "UPDATE contact SET last_name = 'wrong'")
+    change(project, "DELETE FROM account")
+    return ready
+
+
+def test_db_rebuild_prints_what_differs_and_changes_nothing(damaged: Command, project: Path) -> None:
+    result = damaged("db rebuild")
+    assert result.exit_code == 1
+    told = sorted((row["class"], row["what"], row["column"], row["there"], row["rebuilt"]) for row in rows(result))
+    assert told == [("Account", "missing", "", "", ""), ("Contact", "differs", "last_name", "wrong", "Lind")]
+    assert result.stderr == (
+        "Kept messages: 2. Records that differ: 2; equal: 0; fresher here: 0; without a kept message: 0.\n"
+    )
+    assert query(project, "SELECT last_name FROM contact") == ["wrong"]
+
+
+def test_db_rebuild_writes_when_it_is_told_to(damaged: Command, project: Path) -> None:
+    result = damaged("db rebuild --write --yes")
+    assert (result.exit_code, len(rows(result))) == (0, 2)
+    assert result.stderr.endswith("Written: 2.\n")
+    assert query(project, "SELECT last_name FROM contact") == ["Lind"]
+    again = damaged("db rebuild")
+    assert (again.exit_code, again.stdout) == (0, ""), "where nothing differs nothing is printed"
+    assert "Records that differ: 0; equal: 2;" in again.stderr
+    assert damaged("db rebuild --write --yes").stderr.count("\n") == 1, "nothing is written where nothing differs"
+
+
+def test_db_rebuild_as_json(damaged: Command, project: Path) -> None:
+    for options, is_written in (("", False), ("--write --yes", True)):
+        told = json.loads(damaged(f"db rebuild --json {options}").stdout)
+        by_class = {each["class"]: each for each in told.pop("differences")}
+        assert by_class["Contact"]["columns"] == {"last_name": {"there": "wrong", "rebuilt": "Lind"}}
+        assert by_class["Account"]["columns"]["name"]["there"] is None
+        counts = {"messages": 2, "equal": 0, "fresher": 0, "unnamed": 0, "lost": 0}
+        assert told == {"written": is_written, **counts}
+
+
+def test_db_rebuild_in_a_pipe_wants_a_yes(damaged: Command, project: Path) -> None:
+    assert usage_error(damaged("db rebuild --write")).endswith("This writes to your tables. Say --yes.")
+    assert query(project, "SELECT last_name FROM contact") == ["wrong"]
+
+
+def test_db_rebuild_tells_what_cannot_be_stored_any_more(damaged: Command, project: Path) -> None:
+    """The class is no longer there: its record is not compared."""
+    (project / "wsdl" / "Account.wsdl").unlink()
+    result = damaged("db rebuild")
+    assert [row["class"] for row in rows(result)] == ["Contact"]
+    assert result.stderr.endswith("Left out, as they cannot be stored any more: 1 notifications.\n")
 
 
 # -- classes ------------------------------------------------------------------------------------------------------
@@ -199,6 +281,100 @@ def test_without_any_wsdl_there_is_no_class(command: Command) -> None:
     assert command("classes --json", OMRECEIVER_WSDL_DIR="nowhere").stdout == "[]\n"
 
 
+WORKFLOW = """<?xml version="1.0"?><Workflow xmlns="http://soap.sforce.com/2006/04/metadata"><outboundMessages>
+<fullName>To_ERP</fullName><fields>Id</fields><fields>Name</fields><name>To ERP</name></outboundMessages></Workflow>"""
+
+
+@pytest.fixture
+def seen(ready: Command, make_app: MakeApp, project: Path) -> Command:
+    """Four actions of Account have sent something, each with another source of its field list; two WSDLs are there.
+    The commands know one action more than the server did: the WSDL has come since.
+    """
+    shutil.copy(project / "wsdl" / "Account.wsdl", project / "wsdl" / "Other.wsdl")
+    (project / "wsdl" / "Account.workflow").write_text(WORKFLOW)
+    settings = {"OMRECEIVER_ACTIONS": "04kxx0000000002=Account.To_ERP"}
+    app = make_app(f"sqlite:///{project}/omreceiver.db", wsdl_dir=project / "wsdl", **settings)
+
+    def send(number: int, sobject: str, wsdl: str | None = None, **fields: str) -> None:
+        record = {"SystemModstamp": "2026-07-01T12:00:00.000Z", **fields}
+        body = compose(sobject, record, action_id=f"04kxx000000000{number}AAA")
+        assert post(app, body, case=Case(project / "message.xml", wsdl)).ack
+
+    send(1, "Account", wsdl="Other", ERP_Id__c="A-1", Shoe_Size__c="44", Hat__c="7")
+    send(2, "Account", ERP_Id__c="A-2", Name="Acme")
+    send(3, "Account", ERP_Id__c="A-3", Name="Acme")
+    send(4, "Contact", Key__c="C-1")
+    send(5, "Opportunity", Name="Acme")
+    return partial(ready, **settings)
+
+
+def test_classes_tell_the_source_of_each_action_in_force(seen: Command) -> None:
+    """The four sources of docs/settings.md, and what an action sends that its list does not select."""
+    listed = rows(seen("classes --actions"))
+    told = {row["action"][14]: (row["sobject"], row["field_list"], row["by"], row["fields"]) for row in listed}
+    assert told == {
+        "1": ("Account", "Other", "its URL", "18"),
+        "2": ("Account", "Account.To_ERP", "OMRECEIVER_ACTIONS", "1"),
+        "3": ("Account", "", "what it has sent", "3"),
+        "4": ("Contact", "Contact", "the only WSDL", "14"),
+        "5": ("Opportunity", "", "what it has sent", "2"),
+    }
+    drift = {row["action"][14]: row["sent_but_not_listed"] for row in listed}
+    assert drift == {"1": "Hat__c, Shoe_Size__c", "2": "ERP_Id__c, SystemModstamp", "3": "", "4": "", "5": ""}
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", row["last_new"]) for row in listed)
+
+
+def test_a_new_setting_changes_the_source_in_force(seen: Command) -> None:
+    """What is in force is what the next message will be read by."""
+    listed = rows(seen("classes --actions", OMRECEIVER_ACTIONS="04kxx0000000003AAA=Other"))
+    assert [(row["field_list"], row["by"]) for row in listed[1:3]] == [
+        ("", "what it has sent"),
+        ("Other", "OMRECEIVER_ACTIONS"),
+    ]
+
+
+def test_classes_show_the_actions_below_and_as_json_with_their_class(seen: Command) -> None:
+    classes, actions = seen("classes").stdout.split("\n\n")
+    assert classes.startswith("sobject\tclass\ttables")
+    assert [line.split("\t")[0] for line in actions.splitlines()[1:]] == [*["Account"] * 3, "Contact", "Opportunity"]
+    account, contact, *_ = json.loads(seen("classes --json").stdout)
+    assert [action["source"] for action in account["actions"]] == ["Other", "Account.To_ERP", None]
+    assert account["actions"][0]["drift"] == ["Hat__c", "Shoe_Size__c"]
+    assert [action["fields"] for action in account["actions"]][1:] == [
+        ["Name"],
+        ["ERP_Id__c", "Name", "SystemModstamp"],
+    ]
+    assert len(contact["actions"]) == 1
+    assert json.loads(seen("classes --actions --json").stdout)[0]["because"] == "its URL"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite:///nowhere.db", "there is no nowhere.db yet."),
+        ("sqlite:////no/such/folder/shop.db", "there is no /no/such/folder/shop.db yet."),
+        ("sqlite://", "the database is away or has no tables (OperationalError): `omreceiver db check`."),
+        ("sqlite:///empty.db", "the database is away or has no tables (OperationalError): `omreceiver db check`."),
+        ("postgresql://shop:hunter2@127.0.0.1:{port}/shop", "the database is away or has no tables (OperationalError)"),
+    ],
+)
+def test_classes_without_a_database_are_without_actions(command: Command, project: Path, url: str, says: str) -> None:
+    (project / "empty.db").touch()
+    for line in ("classes", "classes --actions", "classes --json"):
+        result = command(line, DATABASE_URL=url.format(port=free_port()))
+        assert result.exit_code == 0
+        assert result.stderr.startswith(f"Without the actions: {says}")
+        assert "hunter2" not in result.output
+    assert [line["actions"] for line in json.loads(result.stdout)] == [[], [], [], []]
+    assert not (project / "nowhere.db").exists()
+
+
+def test_references_and_actions_are_two_questions(command: Command) -> None:
+    assert usage_error(command("classes --references --actions")).endswith(
+        "--references and --actions exclude each other."
+    )
+
+
 # -- replay -------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +384,8 @@ def outcomes(result: Result) -> list[str]:
 
 def test_replay_in_process_tells_the_outcomes(ready: Command) -> None:
     first = ready("replay fixtures/contact-created fixtures/contact-wrong-value")
-    assert first.exit_code == 0
+    assert first.exit_code == 1
+    assert first.stderr == "1 in quarantine: `omreceiver quarantine list` tells why.\n"
     assert rows(first) == [
         {"message": "contact-created", "notifications": "1", "outcomes": "1 created", "answer": "ack"},
         {
@@ -218,13 +395,14 @@ def test_replay_in_process_tells_the_outcomes(ready: Command) -> None:
             "answer": "ack",
         },
     ]
-    assert outcomes(ready("replay fixtures/contact-created")) == ["1 duplicate"]
+    again = ready("replay fixtures/contact-created")
+    assert (outcomes(again), again.exit_code, again.stderr) == (["1 duplicate"], 0, "")
 
 
 def test_replay_of_everything_as_json(ready: Command) -> None:
     result = ready("replay fixtures --json")
     listed = json.loads(result.stdout)
-    assert result.exit_code == 0
+    assert result.exit_code == 1, "some fixtures end in quarantine"
     assert len(listed) == len(list(Path("fixtures").glob("*/*.xml")))
     assert {row["answer"] for row in listed} == {"ack"}
 
@@ -304,6 +482,85 @@ def test_paths_that_hold_no_fixture(ready: Command, project: Path, name: str, co
 
 def test_a_path_that_is_not_there(ready: Command) -> None:
     assert "'nowhere' does not exist" in usage_error(ready("replay nowhere"))
+
+
+# -- replay of what is kept ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(ready: Command, project: Path) -> Command:
+    """Three messages are kept, the first of them came a day earlier; the records are lost."""
+    for case in ("contact-created", "account-non-ascii", "lead-id-only"):
+        assert ready(f"replay fixtures/{case} --live").exit_code == 0
+    change(project, "UPDATE om_message SET received_at = datetime(received_at, '-1 day') WHERE id = 1")
+    for table in ("contact", "account", "lead"):
+        change(project, f"DELETE FROM {table}")
+    return ready
+
+
+def test_replay_of_all_that_is_kept(kept: Command, project: Path) -> None:
+    result = kept("replay --kept")
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = [(row["message"], row["sobject"], row["notifications"], row["outcomes"]) for row in rows(result)]
+    assert told == [
+        ("1", "Contact", "1", "1 created"),
+        ("2", "Account", "1", "1 created"),
+        ("3", "Lead", "1", "1 created"),
+    ]
+    assert {row["answer"] for row in rows(result)} == {"stored"}
+    assert query(project, "SELECT count(*) FROM contact") == [1]
+    assert query(project, "SELECT raw FROM om_message ORDER BY id") == [0, 0, 0, 1, 1, 1]
+    assert outcomes(kept("replay --kept")) == ["1 unchanged"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        ("--id 2", [2]),
+        ("--id 2 --id 003xx000004TmiqAAC", [1, 2]),
+        ("--class Lead --class Contact", [1, 3]),
+        ("--action 04kxx00000000bl --action 04kxx00000000boBAA", [1, 3]),
+        ("--action 04kxx00000000zzAAA", []),
+        ("--since 2h", [2, 3]),
+        ("--until 90m", [1]),
+        ("--since 2020-01-01 --until 2020-01-02T12:00", []),
+        ("--since 2020-01-01T00:00:00+02:00 --class Account", [2]),
+    ],
+)
+def test_replay_of_some_that_is_kept(kept: Command, project: Path, options: str, messages: list[int]) -> None:
+    change(project, "UPDATE om_notification SET record_id = '003xx000004TmiqAAC' WHERE message_id = 1")
+    result = kept(f"replay --kept {options} --json")
+    assert result.exit_code == 0
+    assert [row["message"] for row in json.loads(result.stdout)] == messages
+
+
+def test_replay_as_if_it_came_now(kept: Command, project: Path) -> None:
+    kept("replay --kept --live --id 1")
+    assert query(project, "SELECT raw FROM om_message WHERE again") == [0]
+
+
+def test_replay_of_what_is_not_kept_falls_short(kept: Command) -> None:
+    result = kept("replay --kept --id 17 --id 2")
+    assert (result.exit_code, result.stderr) == (1, "No kept message that fits has 17.\n")
+    assert outcomes(result) == ["1 created"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("replay", "Say what: a PATH, or --kept."),
+        (f"replay {CASE} --kept", "leave out PATH and --url."),
+        ("replay --kept --url http://localhost", "leave out PATH and --url."),
+        (f"replay {CASE} --id 1", "say --kept too."),
+        (f"replay {CASE} --since 2h", "say --kept too."),
+        ("replay --kept --id 001-0", "take IDs, expected 15 or 18 letters and digits."),
+        ("replay --kept --action 04k", "take IDs, expected 15 or 18 letters and digits."),
+        ("replay --kept --since yesterday", "'yesterday' is no time; write 2026-11-20, 2026-11-20T12:00, or 2h"),
+        ("replay --kept --until 99999999999d", "is no time"),
+    ],
+)
+def test_replay_wants_one_kind_of_thing(ready: Command, line: str, says: str) -> None:
+    assert says in usage_error(ready(line))
 
 
 # -- send ---------------------------------------------------------------------------------------------------------
@@ -405,12 +662,89 @@ def test_quarantine_show_of_a_number_that_is_not_there(ready: Command) -> None:
     assert rows(ready("quarantine list")) == []
 
 
+def test_quarantine_show_tells_everything_but_the_session(ready: Command, project: Path) -> None:
+    body = (project / "fixtures" / "contact-wrong-value" / "message.xml").read_text()
+    (project / "old.xml").write_text(re.sub("<SessionId.*?/>", "<SessionId>InventedSession</SessionId>", body))
+    ready("replay old.xml")
+    shown = ready("quarantine show 1").stdout
+    for line in ("number: 1", "raw: yes", "attempts: 0", "became: open", "   <ActionId>04kxx00000000blBAA</ActionId>"):
+        assert f"{line}\n" in shown
+    assert "InventedSession" not in shown
+    ready("quarantine drop 1 --yes")
+    assert "became: dropped, 20" in ready("quarantine show 1").stdout
+
+
+def test_quarantine_list_by_class_and_reason_and_with_those_that_are_settled(quarantined: Command) -> None:
+    assert [row["number"] for row in rows(quarantined("quarantine list --reason birthdate"))] == ["1"]
+    assert [row["number"] for row in rows(quarantined("quarantine list --class Contact --reason blank"))] == ["2"]
+    assert rows(quarantined("quarantine list --class Account")) == []
+    quarantined("quarantine drop 2 --yes")
+    assert [row["number"] for row in rows(quarantined("quarantine list"))] == ["1"]
+    everything = rows(quarantined("quarantine list --all"))
+    assert [(row["number"], row["outcome"]) for row in everything] == [("2", "dropped"), ("1", "")]
+
+
+def test_quarantine_retry_tells_what_became_of_each(quarantined: Command, project: Path) -> None:
+    cure = {"OMRECEIVER_MISSING_EXTERNAL_ID": "use-salesforce-id"}
+    result = quarantined("quarantine retry --all", **cure)
+    assert result.exit_code == 1, "one is still there"
+    still, stored = rows(result)
+    assert (still["number"], still["outcome"]) == ("1", "quarantined")
+    assert still["reason"].startswith("Birthdate holds '31/12/1980'")
+    assert (stored["number"], stored["sobject"], stored["outcome"], stored["reason"]) == ("2", "Contact", "created", "")
+    assert [row["attempts"] for row in rows(quarantined("quarantine list"))] == ["1"]
+    assert query(project, "SELECT count(*) FROM contact WHERE lower(external_id) = lower(salesforce_id)") == [1]
+
+
+def test_quarantine_retry_by_number_as_json(quarantined: Command) -> None:
+    cure = {"OMRECEIVER_MISSING_EXTERNAL_ID": "use-salesforce-id"}
+    result = quarantined("quarantine retry 2 --json", **cure)
+    assert result.exit_code == 0
+    assert [(row["number"], row["outcome"]) for row in json.loads(result.stdout)] == [(2, "created")]
+
+
+def test_quarantine_retry_and_drop_of_numbers_that_are_not_there(quarantined: Command) -> None:
+    quarantined("quarantine drop 2 --yes")
+    for line in ("quarantine retry 2 7", "quarantine drop 2 7 --yes"):
+        result = quarantined(line)
+        assert (result.exit_code, rows(result)) == (1, [])
+        settled, missing = result.stderr.splitlines()
+        assert settled.startswith("Number 2 is settled: dropped, 20")
+        assert missing == "There is no number 7 in quarantine."
+    assert [row["number"] for row in rows(quarantined("quarantine list"))] == ["1"]
+
+
+def test_quarantine_retry_when_nothing_fits(quarantined: Command) -> None:
+    result = quarantined("quarantine retry --class Account")
+    assert (result.exit_code, result.stderr, rows(result)) == (0, "", [])
+
+
+@pytest.mark.parametrize("command_line", ["quarantine retry", "quarantine drop --yes"])
+@pytest.mark.parametrize("said", ["", "--all 1", "--all --reason x", "--all --class Account"])
+def test_quarantine_wants_to_know_which(ready: Command, command_line: str, said: str) -> None:
+    assert usage_error(ready(f"{command_line} {said}")).endswith("numbers, --class, --reason, or --all alone.")
+
+
+def test_quarantine_drop_keeps_a_trace(quarantined: Command, project: Path) -> None:
+    result = quarantined("quarantine drop --reason UnreadableValue --yes")
+    [dropped] = rows(result)
+    assert (result.exit_code, dropped["number"], dropped["outcome"]) == (0, "1", "dropped")
+    assert [row["number"] for row in rows(quarantined("quarantine list"))] == ["2"]
+    assert query(project, "SELECT outcome FROM om_quarantine WHERE id = 1") == ["dropped"]
+
+
+def test_quarantine_drop_in_a_pipe_wants_a_yes(quarantined: Command) -> None:
+    assert usage_error(quarantined("quarantine drop --all")).endswith("Say --yes.")
+    assert len(rows(quarantined("quarantine list"))) == 2
+
+
 def test_nothing_that_arrived_can_steer_a_terminal(ready: Command, project: Path) -> None:
     """XML allows the control characters above 127, and a terminal takes U+009B as the begin of a command."""
     (project / "evil.xml").write_bytes(compose("Contact", {"Id": "003\x9b2J", "Key__c": "C-1", "LastName": "\x9b31mX"}))
     ready("replay evil.xml")
-    for line in ("quarantine list", "quarantine show 1"):
+    for line in ("quarantine list", "quarantine show 1", "show", "show 1"):
         assert "\x9b" not in ready(line).stdout
+    assert "\x9b" not in ready("show", "\x9b31m").stderr
     assert "\N{REPLACEMENT CHARACTER}31mX" in ready("quarantine show 1").stdout
 
 
@@ -501,11 +835,12 @@ def test_a_real_process_says_no_more_than_that(project: Path) -> None:
 # -- at a terminal ------------------------------------------------------------------------------------------------
 
 
-def at_a_terminal(line: str, cwd: Path, **settings: str) -> str:
-    """What a program writes to a terminal, until it ends."""
+def at_a_terminal(line: str, cwd: Path, answer: str = "", **settings: str) -> str:
+    """What a program writes to a terminal, until it ends; an answer is typed before it asks."""
     terminal, inside = pty.openpty()
+    os.write(terminal, answer.encode())
     command = [str(PROGRAMS / "omreceiver"), *line.split()]
-    env = environment(cwd, COLUMNS="200", **settings)
+    env = environment(cwd, **{"COLUMNS": "200", **settings})
     process = subprocess.Popen(command, cwd=cwd, env=env, stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)
     written = b""
@@ -526,6 +861,52 @@ def test_a_terminal_gets_colours_and_a_progress_bar(ready: Command, project: Pat
     assert "\t" not in table
 
 
+def test_ids_stay_in_one_piece_at_a_hundred_columns(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-wrong-value fixtures/contact-blank-external-id")
+    [record, _] = query(project, "SELECT record_id FROM om_quarantine")
+    assert len(record) == 18
+    for line in ("quarantine list", "quarantine list --all", "quarantine retry --all"):
+        written = at_a_terminal(line, project, COLUMNS="100")
+        assert re.search(rf"\b{record}\b", written)
+        assert re.search(r"\b1 +(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d +)?Contact ", written)
+
+
+def test_a_long_retry_has_a_progress_bar(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-wrong-value")
+    assert "Retrying" in at_a_terminal("quarantine retry --all", project)
+    assert "Pruning" in at_a_terminal("db prune", project, OMRECEIVER_KEEP_MESSAGES="0")
+
+
+def test_db_rebuild_asks_at_a_terminal(damaged: Command, project: Path) -> None:
+    refused = at_a_terminal("db rebuild --write", project, answer="n\n")
+    assert "Playing" in refused
+    assert "Write 2 records? [y/N]: Aborted!" in refused
+    assert query(project, "SELECT last_name FROM contact") == ["wrong"]
+    assert "Written: 2." in at_a_terminal("db rebuild --write", project, answer="y\n")
+    assert query(project, "SELECT last_name FROM contact") == ["Lind"]
+
+
+def test_quarantine_drop_asks_at_a_terminal(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-wrong-value")
+    refused = at_a_terminal("quarantine drop --all", project, answer="n\n")
+    assert "Drop 1 of what is in quarantine? [y/N]: Aborted!" in refused
+    assert query(project, "SELECT outcome FROM om_quarantine") == [None]
+    assert "dropped" in at_a_terminal("quarantine drop 1", project, answer="y\n")
+    assert query(project, "SELECT outcome FROM om_quarantine") == ["dropped"]
+
+
+def test_show_has_colours_at_a_terminal(ready: Command, project: Path) -> None:
+    ready("replay fixtures/contact-wrong-value fixtures/contact-created")
+    listed = at_a_terminal("show", project)
+    assert f"{ESCAPE}32m1 created" in listed
+    assert f"{ESCAPE}1;31m1 quarantined" in listed
+    written = at_a_terminal("show 04lxx0000000015AAA", project)
+    assert f"{ESCAPE}1moutcome" in written
+    assert f"{ESCAPE}1;31mquarantined" in written
+    assert "omreceiver quarantine retry 1" in written
+    assert "\t" not in listed + written
+
+
 def test_a_terminal_that_wants_no_colours_gets_none(ready: Command, project: Path) -> None:
     written = at_a_terminal("classes", project, NO_COLOR="1")
     assert "Contact" in written
@@ -539,12 +920,21 @@ def test_in_a_pipe_there_is_neither(ready: Command, project: Path) -> None:
 
 
 def test_brackets_in_a_value_are_no_markup(ready: Command, project: Path) -> None:
-    body = compose("Contact", {"Key__c": "C-1", "Birthdate": r"\[/b] [red]"})
+    stamped = {"SystemModstamp": "2026-07-01T12:00:00.000Z"}
+    body = compose("Contact", {"Key__c": "C-1", "Birthdate": r"\[/b] [red]", **stamped})
     (project / "brackets.xml").write_bytes(body)
     ready("replay brackets.xml")
     written = at_a_terminal("quarantine list", project)
     assert "[/b] [red]" in written
     assert "Traceback" not in written
+
+
+def change(project: Path, statement: str) -> None:
+    """Do something to the project's database."""
+    engine = create_engine(f"sqlite:///{project}/omreceiver.db")
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
 
 
 def query(project: Path, statement: str) -> list[Any]:

@@ -15,15 +15,12 @@ from omreceiver.errors import ChecksFailed, DeclarationError
 from omreceiver.records.compounds import CompoundField
 from omreceiver.records.layout import Layout
 from omreceiver.records.models import Models
-from omreceiver.testing import compose
-from omreceiver.testing.replay import post
+from tests.accounts import ONE, PARTNER, THREE, TWO, send
 from tests.conftest import MakeApp, tables_of
 
 if TYPE_CHECKING:
     from omreceiver import Address as Somewhere
 
-PARTNER = "012000000000001AAA"
-ONE, TWO, THREE = (f"00100000000000{at}AAA" for at in (1, 2, 3))
 LINDEN = {
     "BillingStreet": "Unter den Linden 1",
     "BillingCity": "Berlin",
@@ -79,12 +76,6 @@ def app(make_app: MakeApp, database_url: str, account: Any, base: Any) -> Flask:
     other = {"ERP_Id__c": "A-2", "Id": TWO, "BillingStreet": "Jungfernstieg 1"}
     send(app, partner, other, {"ERP_Id__c": "A-3", "Id": THREE})
     return app
-
-
-def send(app: Flask, *records: dict[str, Any]) -> list[str]:
-    answer = post(app, compose("Account", *records))
-    assert answer.receipt is not None
-    return [answer.outcomes[notification.id] for notification in answer.receipt.message.notifications]
 
 
 def session_of(app: Flask) -> Session:

@@ -28,6 +28,11 @@ NAMES = {
     "OMRECEIVER_MAX_BODY",
     "OMRECEIVER_MISSING_EXTERNAL_ID",
     "OMRECEIVER_KEEP_MESSAGES",
+    "OMRECEIVER_KEEP_LEDGER",
+    "OMRECEIVER_ON_DELETE",
+    "OMRECEIVER_RELAY",
+    "OMRECEIVER_SLOW_RECEIVER",
+    "OMRECEIVER_TIME_LIMIT",
 }
 MIB = 1024 * 1024
 
@@ -112,6 +117,11 @@ def test_every_setting_says_what_it_means() -> None:
         ("OMRECEIVER_MISSING_EXTERNAL_ID", "quarantine", "quarantine"),
         ("OMRECEIVER_KEEP_MESSAGES", "0", timedelta(0)),
         ("OMRECEIVER_KEEP_MESSAGES", "90", timedelta(seconds=90)),
+        ("OMRECEIVER_KEEP_LEDGER", "7d", timedelta(days=7)),
+        ("OMRECEIVER_TIME_LIMIT", "5s", timedelta(seconds=5)),
+        ("OMRECEIVER_SLOW_RECEIVER", "250ms", timedelta(milliseconds=250)),
+        ("OMRECEIVER_RELAY", "inline", "inline"),
+        ("OMRECEIVER_ON_DELETE", "mark", "mark"),
         ("OMRECEIVER_KEEP_MESSAGES", "90s", timedelta(seconds=90)),
         ("OMRECEIVER_KEEP_MESSAGES", "15m", timedelta(minutes=15)),
         ("OMRECEIVER_KEEP_MESSAGES", "12 h", timedelta(hours=12)),
@@ -149,6 +159,11 @@ def test_how_a_setting_is_read(name: str, text: str, value: object) -> None:
         ("OMRECEIVER_MISSING_EXTERNAL_ID", "ignore"),
         ("OMRECEIVER_KEEP_MESSAGES", "a week"),
         ("OMRECEIVER_KEEP_MESSAGES", "-7d"),
+        ("OMRECEIVER_KEEP_LEDGER", "6d"),
+        ("OMRECEIVER_TIME_LIMIT", "0"),
+        ("OMRECEIVER_RELAY", "celery"),
+        ("OMRECEIVER_TIME_LIMIT", "60s"),
+        ("OMRECEIVER_ON_DELETE", "keep"),
         ("OMRECEIVER_KEEP_MESSAGES", "7w"),
         ("OMRECEIVER_KEEP_MESSAGES", "9999999999999d"),
     ],
@@ -230,3 +245,10 @@ def test_any_text_is_read_or_answered_with_the_name_of_its_setting(texts: dict[s
     except ConfigurationError as error:
         blamed = str(error).partition(":")[0]
     assert blamed is None or blamed in texts
+
+
+def test_the_ledger_outlives_the_messages() -> None:
+    with pytest.raises(ConfigurationError, match="OMRECEIVER_KEEP_MESSAGES is longer than OMRECEIVER_KEEP_LEDGER"):
+        Settings.from_mapping({"OMRECEIVER_KEEP_MESSAGES": "31d"})
+    both = Settings.from_mapping({"OMRECEIVER_KEEP_MESSAGES": "31d", "OMRECEIVER_KEEP_LEDGER": "31d"})
+    assert both.keep_messages == both.keep_ledger

@@ -14,18 +14,33 @@ import pytest
 import omreceiver
 from omreceiver.cli import main
 from omreceiver.config import Settings
+from omreceiver.signals import OF_MESSAGES, OF_RECORDS, post_save
 from omreceiver.store.plan import Outcome
+from omreceiver.testing import compose
+from tests import processes
 from tests.conftest import ROOT
+from tests.databases import fresh_database
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 README = (ROOT / "README.md").read_text()
 
 
-def code_files() -> dict[str, str]:
-    """The Python blocks of the README by the name in their first line."""
-    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", README, flags=re.S)
-    assert len(blocks) == README.count("```python")
+def code_files(page: str) -> dict[str, str]:
+    """The Python blocks of a page by the name in their first line."""
+    blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", page, flags=re.S)
+    assert len(blocks) == page.count("```python")
     return dict(blocks)
+
+
+def run(page: str, folder: Path) -> str:
+    """The code of a page, written into files and tested as a user would; gives what pytest prints."""
+    for name, code in code_files(page).items():
+        (folder / name).write_text(code)
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-W", "error", "-p", "no:cacheprovider", str(folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def commands(group: click.Group, prefix: str = "omreceiver") -> dict[str, click.Command]:
@@ -38,14 +53,46 @@ def commands(group: click.Group, prefix: str = "omreceiver") -> dict[str, click.
 
 def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
     """URL, signals and fixture replay, as a user would write them into files."""
-    for name, code in code_files().items():
+    printed = run(README, tmp_path)
+    assert "1 passed" in printed
+    assert "Account A-1: None is now Acme" in printed
+    assert "created Acme" in printed
+
+
+def test_the_code_of_the_signals_page_runs(tmp_path: Path) -> None:
+    assert "2 passed" in run((ROOT / "docs/signals.md").read_text(), tmp_path)
+
+
+def test_every_durable_receiver_of_the_signals_page_is_connected(tmp_path: Path) -> None:
+    files = code_files((ROOT / "docs/signals.md").read_text())
+    for name, code in files.items():
         (tmp_path / name).write_text(code)
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
-    assert "Account A-1: None is now Acme" in done.stdout
-    assert "created Acme" in done.stdout
+    modules = ", ".join(name.removesuffix(".py") for name in files if not name.startswith("test_"))
+    source = f"import {modules}; from omreceiver.signals.durable import durable_receivers as d; print(*d.names())"
+    printed = processes.run([sys.executable, "-W", "error", "-c", source], tmp_path, PARTNER_SECRET=SECRET)
+    assert printed.stdout.split() == ["erp", "scoring", "dashboard", "warehouse", "partner", "log"], printed.stderr
+
+
+def test_the_listener_of_the_signals_page_shows_what_changes(tmp_path: Path) -> None:
+    for name, code in code_files((ROOT / "docs/signals.md").read_text()).items():
+        (tmp_path / name).write_text(code)
+    (tmp_path / "message.xml").write_bytes(compose("Account", {"ERP_Id__c": "A-1", "Rating": "Hot"}))
+    with fresh_database("postgresql", tmp_path) as url:
+        settings = {"DATABASE_URL": url, "OMRECEIVER_MODELS": "models,dashboard", "OMRECEIVER_WSDL_DIR": "nowhere"}
+        settings["PYTHONPATH"] = str(tmp_path)
+        for arguments in (["db", "create"], ["replay", "message.xml"]):
+            processes.run([sys.executable, "-m", "omreceiver", *arguments], tmp_path, **settings).check_returncode()
+        board = subprocess.Popen(
+            [sys.executable, "board.py"],
+            cwd=tmp_path,
+            env=processes.environment(tmp_path, **settings),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with board:
+            assert board.stdout is not None
+            assert board.stdout.readline() == "A-1 (None, 'Hot')\n"
+            board.kill()
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:
@@ -107,10 +154,8 @@ def test_every_documented_command_exists() -> None:
 def test_every_outcome_and_signal_is_documented() -> None:
     architecture, signals = (ROOT / "docs/architecture.md").read_text(), (ROOT / "docs/signals.md").read_text()
     assert [outcome for outcome in Outcome if f"`{outcome}`" not in architecture] == []
-    assert [
-        name for name in ("pre_save", "post_save", "committed", "reference_resolved") if f"| `{name}` |" not in signals
-    ] == []
-    for argument in ("sender", "instance", "created", "changed", "update_fields", "raw", "message", "session"):
+    assert [signal.name for signal in (*OF_RECORDS, *OF_MESSAGES) if f"| `{signal.name}` |" not in signals] == []
+    for argument in ("sender", *post_save.arguments):
         assert f"| `{argument}` |" in signals
 
 

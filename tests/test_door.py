@@ -19,7 +19,11 @@ from omreceiver.testing import compose
 from tests.conftest import ROOT, MakeApp, tables_of
 
 URL = "/outbound-messages"
-ACCOUNT: dict[str, Any] = {"Id": "001xx000003DGb1AAG", "ERP_Id__c": "A-1", "Name": "Müller & Søn", "IsPartner__c": True}
+STAMP = {"SystemModstamp": "2026-07-01T12:00:00.000Z"}
+ACCOUNT: dict[str, Any] = {
+    **{"Id": "001xx000003DGb1AAG", "ERP_Id__c": "A-1", "Name": "Müller & Søn", "IsPartner__c": True},
+    **STAMP,
+}
 MESSAGE = compose("Account", ACCOUNT)
 ENVELOPE = "{http://schemas.xmlsoap.org/soap/envelope/}"
 OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
@@ -103,7 +107,7 @@ def test_content_types_and_soap_actions(app: Flask, content_type: str | None, he
 
 @pytest.mark.parametrize("count", [1, 2, 100, 101, 250])
 def test_any_number_of_notifications(app: Flask, count: int) -> None:
-    body = compose("Account", *({"ERP_Id__c": f"A-{i}", "Name": "N"} for i in range(count)))
+    body = compose("Account", *({"ERP_Id__c": f"A-{i}", "Name": "N", **STAMP} for i in range(count)))
     assert is_ack(send(app, body))
     assert len(tables_of(app)["account"]) == count
 

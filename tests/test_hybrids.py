@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from omreceiver.app import parts_of
 from omreceiver.errors import DeclarationError
 from omreceiver.testing import Recorder, compose
 from omreceiver.testing.replay import post
+from tests.accounts import at
 from tests.conftest import MakeApp, tables_of
 
 PARTNER, OTHER = "012000000000001AAA", "012000000000002AAA"
@@ -60,10 +60,6 @@ def account(base: Any) -> Any:
 
 def partner_of(account: Any) -> Any:
     return next(below for below in account.__subclasses__() if below.__name__ == "PartnerAccount")
-
-
-def at(second: int) -> datetime:
-    return datetime(2026, 11, 20, 12, 0, second, tzinfo=UTC)
 
 
 def acme(second: int = 1, **fields: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ The first half is what SQLObject's InheritableSQLObject can do, the second what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
@@ -55,6 +54,7 @@ from omreceiver.store.database import open_engine
 from omreceiver.store.upgrade import missing, upgrade
 from omreceiver.testing import Recorder, compose
 from omreceiver.testing.replay import post
+from tests.accounts import at
 from tests.conftest import MakeApp, tables_of
 from tests.statements import statements
 
@@ -539,7 +539,7 @@ def test_the_columns_of_a_class_include_the_inherited_ones(base: Any) -> None:
         tier: Mapped[str | None] = Field("Tier__c")
         remarks: Mapped[str | None]
 
-    system = {"external_id", "child_name", "salesforce_id", "organization_id", "modstamp", "extra"}
+    system = {"external_id", "child_name", "salesforce_id", "organization_id", "modstamp", "action_stamps", "extra"}
     assert set(Account.fields) == system | {"name"}
     assert set(PartnerAccount.fields) == system | {"name", "tier", "remarks"}
 
@@ -721,10 +721,6 @@ def send(app: Flask, sobject: str, *records: Mapping[str, Any]) -> list[str]:
 
 def germany(**fields: Any) -> dict[str, Any]:
     return {"Id": "a01000000000001AAA", "Code__c": "DE", "Name": "Germany", "SystemModstamp": at(1), **fields}
-
-
-def at(second: int) -> datetime:
-    return datetime(2026, 11, 20, 12, 0, second, tzinfo=UTC)
 
 
 def test_messages_fill_a_class_without_a_discriminator(make_app: MakeApp, database_url: str, country: Any) -> None:

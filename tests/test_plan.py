@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,14 +12,24 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped
 
 from omreceiver import ExternalId, Field, RecordMixin, Settings
-from omreceiver.errors import KeyTooLong, MissingExternalId, NoClass, NoRecordId, UnreadableValue, Unstorable
+from omreceiver.errors import (
+    FromTheFuture,
+    KeyTooLong,
+    MissingExternalId,
+    NoClass,
+    NoRecordId,
+    NoStamp,
+    UnreadableValue,
+    Unstorable,
+)
 from omreceiver.records.models import Models
 from omreceiver.schema.notification import Message, Notification
-from omreceiver.store.plan import Outcome, Plan, Reading, Row, make
+from omreceiver.store.plan import Outcome, Plan, make
+from omreceiver.store.reading import Reading, Row
 
 PARTNER = "012000000000001AAA"
 ONE, TWO, THREE = "001000000000001AAA", "001000000000002AAA", "001000000000003AAA"
-SELECTED = frozenset({"ERP_Id__c", "Name", "AnnualRevenue", "RecordTypeId", "SystemModstamp"})
+SELECTED = frozenset({"ERP_Id__c", "Name", "AnnualRevenue", "RecordTypeId"})
 
 
 class Base(RecordMixin, DeclarativeBase):
@@ -66,7 +76,7 @@ def plan(*notifications: Notification, selected: frozenset[str] = SELECTED, **op
     settings = Settings(missing_external_id=options.pop("missing", "quarantine"))
     message = Message("00Dxx0000001gPFEAY", "04kxx00000000blBAA", notifications)
     everything = selected | message.sent_fields()
-    return make(message, Reading(MODELS, everything, settings, **options))
+    return make(message, Reading(MODELS, everything, settings, **options)).newest()
 
 
 def row_of(notification: Notification, **options: Any) -> Row:
@@ -309,10 +319,10 @@ def at(second: int) -> str:
 
 def test_one_message_may_end_in_many_ways() -> None:
     deleted = notify(record_id=None)
-    unreadable = account(TWO, ERP_Id__c="A-2", AnnualRevenue="a lot")
+    unreadable = account(TWO, ERP_Id__c="A-2", AnnualRevenue="a lot", SystemModstamp=at(1))
     older, newer = account(SystemModstamp=at(1), Name="old"), account(SystemModstamp=at(2), Name="new")
-    unknown = notify("Opportunity", "006000000000001AAA")
-    good = account(THREE, ERP_Id__c="A-3")
+    unknown = notify("Opportunity", "006000000000001AAA", SystemModstamp=at(1))
+    good = account(THREE, ERP_Id__c="A-3", SystemModstamp=at(1))
 
     found = plan(deleted, unreadable, older, newer, unknown, good)
 
@@ -350,10 +360,23 @@ def test_of_equally_fresh_ones_the_last_wins() -> None:
     assert [r.values["name"] for r in plan(*(account(Name=n, SystemModstamp=at(1)) for n in names)).rows] == ["third"]
 
 
-def test_a_record_with_a_stamp_is_fresher_than_one_without() -> None:
-    [row] = plan(account(SystemModstamp=at(1), Name="stamped"), account(Name="bare")).rows
+def test_a_record_without_the_stamp_that_the_action_selects_is_quarantined() -> None:
+    """No record lacks a SystemModstamp; without one it could overwrite what is newer."""
+    error = error_of(account(Name="bare"), selected=SELECTED | {"SystemModstamp"})
 
-    assert row.values["name"] == "stamped"
+    assert isinstance(error, NoStamp)
+    dated = row_of(account(LastModifiedDate=at(1)), selected=SELECTED | {"SystemModstamp"})
+    assert dated.modstamp == datetime(2026, 7, 1, 12, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("ahead", "is_stored"), [(timedelta(hours=23), True), (timedelta(hours=25), False)])
+def test_a_stamp_from_the_future_would_freeze_the_record(ahead: timedelta, is_stored: bool) -> None:
+    sent = account(SystemModstamp=(datetime.now(UTC) + ahead).strftime("%Y-%m-%dT%H:%M:%S.000Z"))
+
+    assert bool(plan(sent).rows) is is_stored
+    if not is_stored:
+        assert isinstance(error_of(sent), FromTheFuture)
+        assert "more than a day ahead" in str(error_of(sent))
 
 
 def test_the_same_record_in_15_and_18_characters_is_one() -> None:
@@ -362,11 +385,11 @@ def test_the_same_record_in_15_and_18_characters_is_one() -> None:
     assert [row.values["name"] for row in found.rows] == ["long"]
 
 
-def test_two_records_with_one_key_are_one_row_the_freshest() -> None:
+def test_two_records_with_one_key_are_two_rows() -> None:
+    """Whose the key is depends on what the tables hold."""
     found = plan(account(ONE, SystemModstamp=at(2)), account(TWO, SystemModstamp=at(1)))
 
-    assert [row.salesforce_id for row in found.rows] == [ONE]
-    assert [settled.outcome for settled in found.settled] == [Outcome.STALE]
+    assert [row.salesforce_id for row in found.rows] == [ONE, TWO]
 
 
 def test_keys_are_compared_as_they_are_stored() -> None:
@@ -374,7 +397,7 @@ def test_keys_are_compared_as_they_are_stored() -> None:
     orders = plan(notify("Order", ONE, Number__c="13.0"), notify("Order", TWO, Number__c="13"))
     accounts = plan(account(ONE, ERP_Id__c="a"), account(TWO, ERP_Id__c="A"))
 
-    assert [len(found.rows) for found in (leads, orders, accounts)] == [1, 1, 2]
+    assert [len({row.key for row in found.rows}) for found in (leads, orders, accounts)] == [1, 1, 2]
 
 
 def test_records_without_a_key_are_not_one() -> None:

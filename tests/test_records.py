@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 PARTNER = "012000000000001AAA"
-SYSTEM = {"external_id", "child_name", "salesforce_id", "organization_id", "modstamp", "extra"}
+SYSTEM = {"external_id", "child_name", "salesforce_id", "organization_id", "modstamp", "action_stamps", "extra"}
 
 
 class Base(RecordMixin, DeclarativeBase):
@@ -162,10 +162,11 @@ def test_a_class_two_below_follows_the_class_between(base: Any) -> None:
         ("salesforce_id", False),
         ("organization_id", False),
         ("modstamp", True),
+        ("action_stamps", True),
         ("extra", True),
     ],
 )
-def test_only_modstamp_and_extra_may_be_missing(name: str, nullable: bool) -> None:
+def test_only_stamps_and_extra_may_be_missing(name: str, nullable: bool) -> None:
     assert table_of(Account).c[name].nullable is nullable
 
 

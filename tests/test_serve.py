@@ -141,7 +141,8 @@ def stored(deployed: tuple[Server, str], make_app: MakeApp) -> Flask:
 
 
 def test_the_same_message_at_once_through_two_workers_is_stored_once(server: Server, stored: Flask) -> None:
-    accounts: list[dict[str, Any]] = [{"Id": new_id("001"), "ERP_Id__c": f"A-{i}", "Name": "N"} for i in range(20)]
+    record = {"Name": "N", "SystemModstamp": "2026-07-01T12:00:00.000Z"}
+    accounts: list[dict[str, Any]] = [{"Id": new_id("001"), "ERP_Id__c": f"A-{i}", **record} for i in range(20)]
     body = compose("Account", *accounts)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: send_to(server.url + PATH, body), range(8)))

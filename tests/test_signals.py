@@ -21,7 +21,7 @@ from omreceiver.testing.replay import Replayed, post
 from tests.conftest import MakeApp, tables_of
 
 PARTNER = "012000000000001AAA"
-ARGUMENTS = {"instance", "created", "changed", "update_fields", "raw", "message", "session"}
+ARGUMENTS = {"instance", "created", "deleted", "changed", "update_fields", "raw", "message", "session"}
 
 
 class Thing:
@@ -364,3 +364,18 @@ def test_a_value_that_a_column_will_not_take_costs_its_record_only(app: Flask) -
 
     answer = send(app, other(1), other(2), other(3))
     assert sorted(answer.outcomes.values()) == ["created", "created", "quarantined"]
+
+
+def test_the_ledger_tells_which_receivers_ran_and_what_they_raised(app: Flask) -> None:
+    def fails(sender: Any, **_: Any) -> None:
+        raise ValueError("the mail server is away")
+
+    def listens(sender: Any, **_: Any) -> None: ...
+
+    with committed.connected_to(fails), post_save.connected_to(listens):
+        send(app, {"Name": "Acme"})
+    with parts_of(app).engine.connect() as connection:
+        [detail] = connection.scalars(select(tables.notification.c.detail))
+    name = "tests.test_signals.test_the_ledger_tells_which_receivers_ran_and_what_they_raised.<locals>"
+    assert detail["receivers"] == {"post_save": [f"{name}.listens"], "committed": [f"{name}.fails"]}
+    assert detail["raised"] == {f"{name}.fails": "ValueError: the mail server is away"}

@@ -160,7 +160,8 @@ def field_types(wsdl: str, sobject: str) -> dict[str, list[type]]:
 
 
 def test_zeep_sends_a_hundred_at_once_and_clears_a_field(app: Flask) -> None:
-    accounts = [{"Id": new_id("001"), "ERP_Id__c": f"A-{i}", "Name": f"N {i}", "Topics__c": "a"} for i in range(100)]
+    common = {"Topics__c": "a", "SystemModstamp": datetime(2026, 7, 1, tzinfo=UTC)}
+    accounts = [{"Id": new_id("001"), "ERP_Id__c": f"A-{i}", "Name": f"N {i}", **common} for i in range(100)]
     with live(app) as url:
         assert zeep_sends(wsdl_url(url, "Account", "own"), "Account", *accounts) is True
         assert zeep_sends(wsdl_url(url, "Account", "common"), "Account", {**accounts[7], "Topics__c": None}) is True

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,11 +22,9 @@ from omreceiver.store.upgrade import upgrade
 from omreceiver.testing import Recorder, compose, new_id
 from omreceiver.testing.messages import ACTION
 from omreceiver.testing.replay import Replayed, post
+from tests.accounts import ONE, PARTNER, TWO, at
 from tests.conftest import MakeApp, tables_of
 from tests.statements import statements
-
-PARTNER = "012000000000001AAA"
-ONE, TWO = "001000000000001AAA", "001000000000002AAA"
 
 
 @pytest.fixture
@@ -52,10 +49,6 @@ def account(base: Any) -> Any:
 @pytest.fixture
 def app(make_app: MakeApp, database_url: str, account: Any, base: Any) -> Flask:
     return make_app(database_url, base)
-
-
-def at(second: int) -> datetime:
-    return datetime(2026, 11, 20, 12, 0, second, tzinfo=UTC)
 
 
 def send(app: Flask, *records: Mapping[str, Any], **options: Any) -> list[str]:

@@ -65,12 +65,12 @@ def test_it_is_sent_for_every_record_that_waited(app: Flask, models: Any) -> Non
     with recording(reference_resolved) as sent:
         send(app, "Lead", {"Id": LEAD, "Key__c": "L-1", "Company": "Acme"})
 
-    told = [(sender.__name__, sent["instance"].external_id, sent["reference"]) for _, sender, sent in sent]
+    told = [(each.sender.__name__, each.instance.external_id, each.arguments["reference"]) for each in sent]
     assert told == [("Task", TASKS[0], "who"), ("Task", TASKS[1], "who"), ("Call", TASKS[3], "transcript")]
-    assert {sent["target"].company for _, _, sent in sent} == {"Acme"}
-    assert sent[0][2]["instance"].who is sent[0][2]["target"], "the reference is loaded, though the session is gone"
-    assert {sent["message"].sobject for _, _, sent in sent} == {"Lead"}
-    assert {sent["raw"] for _, _, sent in sent} == {False}
+    assert {each.arguments["target"].company for each in sent} == {"Acme"}
+    assert sent[0].instance.who is sent[0].arguments["target"], "the reference is loaded, though the session is gone"
+    assert {each.arguments["message"].sobject for each in sent} == {"Lead"}
+    assert {each.raw for each in sent} == {False}
 
 
 def test_an_update_resolves_nothing_and_another_id_does(app: Flask) -> None:
@@ -82,7 +82,7 @@ def test_an_update_resolves_nothing_and_another_id_does(app: Flask) -> None:
         send(app, "Lead", {"Id": LEAD, "Key__c": "L-1", "Company": "Acme Inc."})
         assert sent == []
         send(app, "Lead", {"Id": again, "Key__c": "L-1", "Company": "Acme Inc."})
-    assert [sent["instance"].external_id for _, _, sent in sent] == [TASKS[1]]
+    assert [each.instance.external_id for each in sent] == [TASKS[1]]
 
 
 def test_what_arrives_in_one_message_has_not_waited(app: Flask) -> None:
@@ -92,7 +92,7 @@ def test_what_arrives_in_one_message_has_not_waited(app: Flask) -> None:
         assert sent == []
         send(app, "Task", {"Id": TASKS[2], "Parent__c": TASKS[3]})
         send(app, "Task", {"Id": TASKS[3], "Parent__c": TASKS[3]})
-    assert [sent["instance"].external_id for _, _, sent in sent] == [TASKS[2]]
+    assert [each.instance.external_id for each in sent] == [TASKS[2]]
 
 
 def test_only_the_classes_that_somebody_hears_are_looked_through(app: Flask, models: Any) -> None:

@@ -1,12 +1,10 @@
-"""What the page and the command line show of a receiver, as values."""
+"""What a receiver is made for, as values: its classes, their fields and references."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Engine, false, func, select
+from sqlalchemy import false, select
 
 from omreceiver.receive import Parts
 from omreceiver.records.layout import Layout
@@ -38,20 +36,6 @@ class ReferenceLine:
     targets: tuple[str, ...]
     polymorphic: bool
     attribute: str
-
-
-@dataclass(frozen=True)
-class MessageLine:
-    """One delivery and what became of its notifications."""
-
-    number: int
-    received_at: datetime
-    sobject: str | None
-    action_id: str
-    wsdl: str | None
-    raw: bool
-    outcomes: dict[str, int]
-    reasons: tuple[str, ...]
 
 
 def classes(parts: Parts) -> list[ClassLine]:
@@ -97,36 +81,8 @@ def _reference_line(parts: Parts, layout: Layout, reference: ReferenceAttribute)
     )
 
 
-def messages(engine: Engine, limit: int = 50) -> list[MessageLine]:
-    """The last deliveries, newest first, with the reasons of what went to quarantine."""
-    m = tables.message.c
-    with engine.connect() as connection:
-        columns = (m.id, m.received_at, m.sobject, m.action_id, m.wsdl, m.raw, m.outcomes)
-        found = connection.execute(select(*columns).order_by(m.id.desc()).limit(limit)).all()
-        reasons = _reasons(connection, [row.id for row in found if "quarantined" in row.outcomes])
-    return [MessageLine(*row, reasons=tuple(reasons.get(row.id, ()))) for row in found]
-
-
-def _reasons(connection: Any, message_ids: list[int]) -> dict[int, list[str]]:
-    q = tables.quarantine.c
-    found: dict[int, list[str]] = {}
-    for row in connection.execute(select(q.message_id, q.reason).where(q.message_id.in_(message_ids)).order_by(q.id)):
-        found.setdefault(row.message_id, []).append(row.reason)
-    return found
-
-
 def touch_tables(parts: Parts) -> None:
     """Name every table and column that storing a message needs. Raises SQLAlchemyError when one is not there."""
     with parts.engine.connect() as connection:
         for table in (*tables.metadata.sorted_tables, *parts.models.tables()):
             connection.execute(select(table).where(false()))
-
-
-def totals(engine: Engine) -> dict[str, int]:
-    """Outcome → how many notifications in the ledger ended so."""
-    n = tables.notification.c
-    with engine.connect() as connection:
-        counted = connection.execute(
-            select(n.outcome, func.count().label("notifications")).group_by(n.outcome).order_by(n.outcome)
-        )
-        return {row.outcome: row.notifications for row in counted}

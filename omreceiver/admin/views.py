@@ -1,23 +1,38 @@
-"""The page at /, /healthz and /readyz."""
+"""The URLs of the pages, of /healthz and of /readyz, and who may see them."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, render_template, request
-from sqlalchemy.exc import SQLAlchemyError
+from collections.abc import Callable
+from functools import partial
 
-from omreceiver.admin import overview
+from flask import Blueprint, Response, abort, request
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response as AnyResponse
+
+from omreceiver.admin import overview, screens
+from omreceiver.admin.finding import LARGEST
 from omreceiver.door.endpoint import visit
 from omreceiver.receive import Parts
 
-NOT_READY = "The database is away, or its tables are not as the classes need them: run `omreceiver db check`."
-
-#: of field values the page shows only those that could not be read, yet it is nobody else's business
+#: of field values the pages show only those that could not be stored, yet these are nobody else's business
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+}
+NUMBER = f"<int(max={LARGEST}):number>"
+#: IDs stand in the query: one that could not be read may hold slashes and dots
+RULES: dict[str, Callable[..., AnyResponse]] = {
+    "/": screens.index,
+    "/messages": screens.messages,
+    f"/messages/{NUMBER}": screens.message,
+    "/notification": screens.notification,
+    "/record": screens.record,
+    "/quarantine": screens.quarantine,
+    f"/quarantine/{NUMBER}": screens.entry,
+    "/find": screens.find,
 }
 
 
@@ -34,14 +49,14 @@ def health(parts: Parts) -> Blueprint:
         try:
             overview.touch_tables(parts)
         except SQLAlchemyError:
-            return Response(f"{NOT_READY}\n", 503, mimetype="text/plain")
+            return Response(f"{screens.NOT_READY}\n", 503, mimetype="text/plain")
         return Response("ready\n", mimetype="text/plain")
 
     return bp
 
 
 def pages(parts: Parts) -> Blueprint:
-    """The page for those who run the receiver, on this machine only."""
+    """The pages for those who run the receiver, on this machine only."""
     bp = Blueprint(
         "omreceiver_pages",
         __name__,
@@ -53,24 +68,19 @@ def pages(parts: Parts) -> Blueprint:
 
     @bp.before_request
     def local_only() -> None:
-        if not visit().is_local and request.endpoint != "omreceiver_pages.static":
+        if not visit().is_local and not _is_static():
             abort(403, "This page is for this machine only.")
 
-    @bp.get("/")
-    def index() -> Response:
-        base = request.url_root.rstrip("/") + parts.settings.path
-        try:
-            arrived = {"messages": overview.messages(parts.engine), "totals": overview.totals(parts.engine)}
-        except SQLAlchemyError:
-            arrived = {"not_ready": NOT_READY}
-        page = render_template(
-            "omreceiver/index.html",
-            url=base,
-            wsdl_urls={stem: f"{base}/{stem}" for stem in parts.catalog.paths},
-            settings=parts.settings,
-            classes=overview.classes(parts),
-            **arrived,
-        )
-        return Response(page, 503 if "not_ready" in arrived else 200, headers=HEADERS, mimetype="text/html")
+    @bp.after_request
+    def guarded(response: Response) -> Response:
+        response.headers.update({} if _is_static() else HEADERS)
+        return response
 
+    bp.register_error_handler(SQLAlchemyError, screens.not_ready)
+    for rule, page in RULES.items():
+        bp.add_url_rule(rule, page.__name__, partial(page, parts))
     return bp
+
+
+def _is_static() -> bool:
+    return request.endpoint == "omreceiver_pages.static"

@@ -14,6 +14,7 @@ from omreceiver.cli.relay import relay
 from omreceiver.cli.replay import replay
 from omreceiver.cli.send import send
 from omreceiver.cli.serve import serve
+from omreceiver.cli.show import show
 from omreceiver.cli.soql import soql
 from omreceiver.errors import OmreceiverError
 
@@ -44,5 +45,5 @@ def main() -> None:
         sys.path.insert(0, str(Path.cwd()))
 
 
-for command in (serve, replay, send, classes, soql, db, quarantine, relay):
+for command in (serve, replay, send, show, classes, soql, db, quarantine, relay):
     main.add_command(command)

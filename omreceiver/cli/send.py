@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
@@ -15,7 +16,7 @@ from omreceiver.errors import ConfigurationError
 from omreceiver.records.types import VALUE_TYPES, python_type
 from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.objecttype import ObjectType
-from omreceiver.store.plan import Outcome
+from omreceiver.store.plan import MOMENTS, Outcome
 from omreceiver.testing.messages import ACTION, ORGANIZATION, compose, new_id
 from omreceiver.testing.replay import Replayed, post, send_to
 
@@ -67,7 +68,10 @@ def _record(object_type: ObjectType, fields: tuple[str, ...]) -> dict[str, str]:
         if text and name != "Id":
             _check(object_type, name, text)
         record[name] = text
-    return record
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    # Salesforce fills them in every record
+    stamps = {name: now for name in MOMENTS if name in object_type.fields}
+    return {**stamps, **record}
 
 
 def _check(object_type: ObjectType, name: str, text: str) -> None:

@@ -15,13 +15,16 @@ from rich.console import Console
 
 from omreceiver.app import parts_of
 from omreceiver.cli.opening import open_app
-from omreceiver.cli.replay import with_progress
+from omreceiver.cli.output import with_progress
 from omreceiver.errors import ConfigurationError
 from omreceiver.receive import Parts
+from omreceiver.store.database import open_engine
 from omreceiver.store.upgrade import missing, upgrade
 from omreceiver.testing.replay import cases, replaying
 
 FIXTURES = Path("fixtures")
+#: seconds after which gunicorn takes a worker for dead: longer than a message may take by any OMRECEIVER_TIME_LIMIT
+WORKER_TIMEOUT = 90
 #: left out of the demo, for the reader to send
 EXAMPLE = FIXTURES / "contact-created" / "message.xml"
 
@@ -54,7 +57,7 @@ def serve(host: str, port: int, workers: int, demo: bool) -> None:
     parts = parts_of(app)
     _check_open(parts, host)
     _check_free(host, port)
-    upgrade(parts.engine, parts.models)
+    _upgrade(parts)
     for sentence in missing(parts.engine, parts.models).sentences():
         click.echo(sentence, err=True)
     if demo:
@@ -62,7 +65,17 @@ def serve(host: str, port: int, workers: int, demo: bool) -> None:
     parts.engine.dispose()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _greet(parts, f"http://{address}")
-    Server(app, bind=address, workers=workers, threads=4, loglevel="warning", control_socket_disable=True).run()
+    options = {"loglevel": "warning", "timeout": WORKER_TIMEOUT, "control_socket_disable": True}
+    Server(app, bind=address, workers=workers, threads=4, **options).run()
+
+
+def _upgrade(parts: Parts) -> None:
+    """On an engine of its own: a migration may take longer than a message may."""
+    engine = open_engine(parts.settings.database_url)
+    try:
+        upgrade(engine, parts.models)
+    finally:
+        engine.dispose()
 
 
 def _check_open(parts: Parts, host: str) -> None:
@@ -94,7 +107,7 @@ def _replay_fixtures(app: Flask) -> None:
     if not FIXTURES.is_dir():
         raise ConfigurationError(f"--demo replays the folder {FIXTURES}, which is not here. Run it in the project.")
     messages = [case for case in cases(FIXTURES) if case.path != EXAMPLE]
-    answers = list(with_progress(replaying(app, messages), len(messages)))
+    answers = list(with_progress(replaying(app, messages), len(messages), "Replaying"))
     counted = Counter(outcome for answer in answers for outcome in answer.outcomes.values())
     counted.update(refused=sum(not answer.ack for answer in answers))
     click.echo(f"Replayed {len(answers)} fixtures: " + ", ".join(f"{n} {o}" for o, n in counted.most_common() if n))

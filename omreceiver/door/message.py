@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from datetime import datetime
 from functools import partial
 
 from lxml import etree
@@ -10,7 +13,7 @@ from lxml import etree
 from omreceiver.errors import NoNotifications
 from omreceiver.records.ids import to18
 from omreceiver.schema.notification import Message, Notification
-from omreceiver.schema.wsdl import OUTBOUND, SOBJECT
+from omreceiver.schema.wsdl import OUTBOUND, SOBJECT, safe_parser
 
 OM = f"{{{OUTBOUND}}}"
 SF = f"{{{SOBJECT}}}"
@@ -19,7 +22,13 @@ NIL = XSI + "nil"
 TRUE = ("true", "1")
 
 
-def read(element: etree._Element, *, wsdl: str | None = None, raw: bool = False) -> Message:
+def read(
+    element: etree._Element,
+    *,
+    wsdl: str | None = None,
+    raw: bool = False,
+    came: Callable[[str], datetime] | None = None,
+) -> Message:
     """The message in a `notifications` element. Prefixes, attribute order and indentation carry no meaning.
 
     Raises NoNotifications when it holds no notification, or IDs that are none.
@@ -34,8 +43,25 @@ def read(element: etree._Element, *, wsdl: str | None = None, raw: bool = False)
         notifications=notifications,
         wsdl=wsdl,
         raw=raw,
+        came=came,
         body=lambda: etree.tostring(element, encoding="UTF-8"),
+        head=lambda: _head(element),
     )
+
+
+def _head(element: etree._Element) -> str:
+    """The element as text, without the notifications in it."""
+    head = deepcopy(element)
+    for notification in head.findall(f"{OM}Notification"):
+        head.remove(notification)
+    return etree.tostring(head, encoding="unicode", with_tail=False)
+
+
+def around(head: str, fragments: Iterable[str]) -> etree._Element:
+    """The notifications element that a kept head and kept notifications were. Raises XMLSyntaxError for other text."""
+    element = etree.fromstring(head, safe_parser())
+    element.extend(etree.fromstring(fragment, safe_parser()) for fragment in fragments)
+    return element
 
 
 def drop_session_id(element: etree._Element) -> None:
@@ -58,7 +84,7 @@ def read_notification(element: etree._Element) -> Notification:
     fields = {} if sobject is None else _fields(sobject)
     fragment = partial(etree.tostring, element, encoding="unicode", with_tail=False)
     return Notification(
-        id=_notification_id(None if notification_id is None else notification_id.text, fragment),
+        id=_notification_id(None if notification_id is None else notification_id.text, element),
         sobject=None if sobject is None else _type_of(sobject),
         record_id=fields.pop("Id", None),
         fields=fields,
@@ -83,12 +109,15 @@ def _type_of(sobject: etree._Element) -> str | None:
     return name if name and sobject.nsmap.get(prefix or None) == SOBJECT else None
 
 
-def _notification_id(text: str | None, fragment: partial[str]) -> str:
-    """In 18 characters. Where there is none, the hash of the notification takes its place."""
+def _notification_id(text: str | None, element: etree._Element) -> str:
+    """In 18 characters. Where there is none, the hash of the notification takes its place: of its canonical form,
+    which stays the same wherever its namespaces are declared, so that it is known again when it leaves quarantine.
+    """
     try:
         return to18((text or "").strip())
     except ValueError:
-        return "#" + hashlib.sha256(fragment().encode()).hexdigest()[:17]
+        canonical = etree.tostring(element, method="c14n", exclusive=True, with_tail=False)
+        return "#" + hashlib.sha256(canonical).hexdigest()[:17]
 
 
 def _id(element: etree._Element, name: str) -> str:

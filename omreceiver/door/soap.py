@@ -14,6 +14,7 @@ from typing import Any
 
 from lxml import etree
 
+from omreceiver.door.outage import Outage
 from omreceiver.door.spyne_compat import (
     Application,
     Boolean,
@@ -34,6 +35,7 @@ from omreceiver.errors import (
     Unavailable,
 )
 from omreceiver.schema.wsdl import OUTBOUND
+from omreceiver.signals import message_refused
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Call:
 
     enter: Enter
     receive: Receive
+    outage: Outage
     status: HTTPStatus = HTTPStatus.OK
 
 
@@ -109,10 +112,16 @@ class NotificationService(ServiceBase):  # type: ignore[misc]  # Spyne is untype
 
 
 def _fault(call: Call, error: OmreceiverError) -> Fault:
-    """The Fault for the sender, and the whole sentence for the operator's log."""
+    """The Fault for the sender, and the whole sentence for the operator's log: a refusal is a line, an outage is one
+    a minute.
+    """
     known = error if isinstance(error, Refusal | Unavailable) else Unavailable(str(error))
     call.status = HTTPStatus(known.status)
-    log.warning("%s", error, extra={"action": "refused", "status": known.status, "error": type(error).__name__})
+    if isinstance(known, Unavailable):
+        call.outage.sent_away(known)
+    else:
+        log.warning("%s", error, extra={"action": "refused", "status": known.status, "error": type(error).__name__})
+        message_refused.send_robust(type(error), error=error)
     return Fault("Server" if call.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Client", known.public)
 
 
@@ -125,13 +134,14 @@ class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
     transport = "http://schemas.xmlsoap.org/soap/http"
 
     def __init__(self) -> None:
+        self.outage = Outage()
         soap11 = {"in_protocol": OutboundSoap11(), "out_protocol": Soap11()}
         super().__init__(Application([NotificationService], OUTBOUND, **soap11))
 
     def answer(self, enter: Enter, receive: Receive) -> tuple[HTTPStatus, bytes]:
         """Take one message; the status and the envelope with its Ack or Fault."""
         first = MethodContext(self, MethodContext.SERVER)
-        first.udc = call = Call(enter, receive)
+        first.udc = call = Call(enter, receive, self.outage)
         ctx = self.generate_contexts(first)[0]
         if not ctx.in_error:
             self.get_in_object(ctx)
@@ -139,4 +149,6 @@ class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
         self.get_out_string(ctx)
         body = b"".join(ctx.out_string)
         ctx.close()
+        if call.status == HTTPStatus.OK:
+            self.outage.stored()
         return call.status, body

@@ -10,6 +10,7 @@ from sqlalchemy.orm import mapped_column
 
 from omreceiver.errors import ConfigurationError
 from omreceiver.records.fields import MARK, ExternalId, SalesforceField
+from omreceiver.records.inheritance import DELETE
 from omreceiver.records.naming import attribute_names
 from omreceiver.records.record import Record, RecordMixin
 from omreceiver.records.references import ReferenceAttribute
@@ -17,7 +18,9 @@ from omreceiver.records.types import VALUE_TYPES, RecordId, python_type
 from omreceiver.schema.objecttype import FieldType, ObjectType
 
 
-def build(objects: Iterable[ObjectType], external_ids: Mapping[str, str]) -> list[type[RecordMixin]]:
+def build(
+    objects: Iterable[ObjectType], external_ids: Mapping[str, str], on_delete: str = DELETE
+) -> list[type[RecordMixin]]:
     """One mapped class an sObject, named after it, on a declarative base of their own.
 
     The key is the field that `external_ids` names ("Id" is the Salesforce ID), else the only one whose describe says
@@ -25,10 +28,10 @@ def build(objects: Iterable[ObjectType], external_ids: Mapping[str, str]) -> lis
     WSDL selects.
     """
     base = type("BuiltRecord", Record.__bases__, {"type_annotation_map": Record.type_annotation_map})
-    return [_build(base, object_type, external_ids.get(object_type.name)) for object_type in objects]
+    return [_build(base, each, external_ids.get(each.name), on_delete) for each in objects]
 
 
-def _build(base: Any, object_type: ObjectType, setting: str | None) -> type[RecordMixin]:
+def _build(base: Any, object_type: ObjectType, setting: str | None, on_delete: str) -> type[RecordMixin]:
     key = _external_id(object_type, setting)
     namespace: dict[str, Any] = {"__module__": __name__, "__doc__": object_type.label}
     for name, attribute in attribute_names(object_type.fields).items():
@@ -39,7 +42,8 @@ def _build(base: Any, object_type: ObjectType, setting: str | None) -> type[Reco
         else:
             namespace[attribute] = _column(field_type)
     namespace |= _references(object_type, namespace)
-    built: type[RecordMixin] = type(base)(object_type.name, (base,), namespace, sobject=object_type.name)
+    said = {"sobject": object_type.name, "on_delete": on_delete}
+    built: type[RecordMixin] = type(base)(object_type.name, (base,), namespace, **said)
     return built
 
 

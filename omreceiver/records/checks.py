@@ -14,6 +14,7 @@ from itertools import combinations
 from omreceiver.records.fields import Key
 from omreceiver.records.layout import Layout, Model
 from omreceiver.records.leaves import Leaves, unresolved
+from omreceiver.records.tombstones import Tombstone
 from omreceiver.schema.catalog import Catalog
 
 
@@ -36,6 +37,7 @@ class Declared:
     layouts: Mapping[Model, Layout]
     leaves: Leaves
     catalog: Catalog
+    tombstones: Mapping[str, Tombstone]
 
     def below(self, model: Model) -> list[Model]:
         """A class and those that derive from it."""
@@ -45,9 +47,11 @@ class Declared:
 Check = Callable[[Declared], Iterator[Finding]]
 
 
-def check(layouts: Mapping[Model, Layout], leaves: Leaves, catalog: Catalog) -> list[Finding]:
+def check(
+    layouts: Mapping[Model, Layout], leaves: Leaves, catalog: Catalog, tombstones: Mapping[str, Tombstone]
+) -> list[Finding]:
     """Everything that is wrong, by number."""
-    declared = Declared(layouts, leaves, catalog)
+    declared = Declared(layouts, leaves, catalog, tombstones)
     return [finding for number in CHECKS for finding in CHECKS[number](declared)]
 
 
@@ -186,6 +190,18 @@ def _unfillable(declared: Declared) -> Iterator[Finding]:
                 yield Finding("E012", sentence, "Give it a default, or allow None: Mapped[… | None].")
 
 
+def _tombstones(declared: Declared) -> Iterator[Finding]:
+    for name, tombstone in declared.tombstones.items():
+        if name in declared.leaves.sobjects:
+            yield Finding("E013", f"{name} is a tombstone and mapped by a class.", "Remove one of the two.")
+        known = declared.catalog.known_fields(name)
+        for field in filter(None, (tombstone.record_id, tombstone.sobject)):
+            if known and field not in known:
+                close = difflib.get_close_matches(field, known, n=1)
+                cure = f"Did you mean {close[0]}?" if close else "Select it in the outbound message."
+                yield Finding("E013", f"The tombstone {name} names {field}, which no WSDL and no describe knows.", cure)
+
+
 def _words(when: Mapping[str, str]) -> str:
     return " and ".join(f"{name} is {value}" for name, value in when.items())
 
@@ -202,4 +218,5 @@ CHECKS: dict[str, Check] = {
     "E010": _unknown_record_type,
     "E011": _local,
     "E012": _unfillable,
+    "E013": _tombstones,
 }

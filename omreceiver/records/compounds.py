@@ -11,11 +11,9 @@ from sqlalchemy.orm import Composite, Mapped, MappedColumn, composite, declared_
 
 from omreceiver.errors import DeclarationError
 from omreceiver.records.columns import MultiPicklist, Picklist
-from omreceiver.records.fields import MARK, SalesforceField, alternatives
+from omreceiver.records.fields import MARK, WHOLE, SalesforceField, alternatives
 from omreceiver.records.types import VALUE_TYPES
 
-#: in the `info` of a part's column: the attribute of the whole
-WHOLE = "compound_whole"
 NUMBERS = frozenset({"latitude", "longitude"})
 #: a custom address has the codes of its state and its country, and no fields for their names
 NOT_CUSTOM = frozenset({"state", "country"})

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Column, Dialect
-from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
+from sqlalchemy.orm import Mapped, MappedColumn, Mapper, mapped_column
 from sqlalchemy.types import TypeEngine
 
 from omreceiver.errors import DeclarationError
@@ -18,6 +19,8 @@ from omreceiver.records.types import VALUE_TYPES, ValueType, is_enum, value_type
 from omreceiver.records.values import read_decimal, without_zeros
 
 MARK = "salesforce_field"
+#: in the `info` of a compound's part: the attribute of the whole
+WHOLE = "compound_whole"
 KEY_LENGTH = 255
 READABLE = ", ".join(getattr(python, "__name__", str(python)) for python in VALUE_TYPES) + ", an Enum of str"
 
@@ -108,6 +111,23 @@ def salesforce_field(column: Column[Any]) -> SalesforceField | None:
     """What a column is filled from, or None for a column that is yours."""
     mark = column.info.get(MARK)
     return mark if isinstance(mark, SalesforceField) else None
+
+
+def attributes_of(mapper: Mapper[Any], names: Collection[str]) -> frozenset[str]:
+    """The columns' attributes that some names stand for: Salesforce's of a field or of a compound, or attributes."""
+    return frozenset(key for key, known in names_of_fields(mapper).items() if known.intersection(names))
+
+
+def names_of_fields(mapper: Mapper[Any]) -> dict[str, set[str]]:
+    """What the attribute of each column is called: itself, its field in Salesforce, the compound that it is part of."""
+    found = dict[str, set[str]]()
+    for attribute in mapper.column_attrs:
+        column = attribute.columns[0]
+        if isinstance(column, Column):
+            mark = salesforce_field(column)
+            known = {attribute.key, column.info.get(WHOLE), *((mark.name, mark.compound) if mark else ())}
+            found[attribute.key] = {name for name in known if name is not None}
+    return found
 
 
 def settle_types(cls: type) -> None:

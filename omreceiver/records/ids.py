@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
 
 CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+#: an upper-case letter is a one, everything else a zero
+BITS = {ord(letter): "01"[letter.isupper()] for letter in string.ascii_letters + string.digits}
 ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?", re.ASCII)
 
 
@@ -22,4 +25,4 @@ def to18(salesforce_id: str) -> str:
 
 
 def _check(five: str) -> str:
-    return CHECK[sum(1 << place for place, letter in enumerate(five) if letter.isupper())]
+    return CHECK[int(five.translate(BITS)[::-1], 2)]

@@ -12,12 +12,23 @@ from omreceiver.errors import DeclarationError
 from omreceiver.records.fields import salesforce_field
 
 #: what every root has; a class declares none of them but external_id, and that with ExternalId
-SYSTEM = ("child_name", "salesforce_id", "organization_id", "modstamp", "extra")
+SYSTEM = ("child_name", "salesforce_id", "organization_id", "modstamp", "action_stamps", "extra")
+#: what on_delete can say
+DELETE, MARK = "delete", "mark"
 
 
 def parent_of(cls: type) -> Any:
     """The nearest mapped class above, or None for a root."""
     return next((above for above in cls.__mro__[1:] if "__mapper__" in above.__dict__), None)
+
+
+def check_on_delete(cls: type, parent: Any, on_delete: str | None) -> None:
+    """Raises DeclarationError for a word that means nothing, and below a root: a record is deleted as a whole."""
+    if on_delete not in (None, DELETE, MARK):
+        raise DeclarationError(f'{cls.__name__}: on_delete={on_delete!r}; expected "{DELETE}" or "{MARK}".')
+    if on_delete and parent is not None:
+        root = inspect(parent).base_mapper.class_.__name__
+        raise DeclarationError(f"{cls.__name__} says on_delete, which is its root's to say. Write it on {root}.")
 
 
 def check_line(cls: type, parent: Any) -> None:
@@ -44,8 +55,9 @@ def check_line(cls: type, parent: Any) -> None:
 
 
 def _refuse_system_columns(cls: type) -> None:
+    system = (*SYSTEM, "deleted_at") if getattr(cls, "__on_delete__", DELETE) == MARK else SYSTEM
     for name, _ in _declared(cls, object):
-        if name in SYSTEM:
+        if name in system:
             cure = "Give the attribute another name; Field takes the API name apart from it."
             raise DeclarationError(f"E008 {cls.__name__}.{name} is a column that every root has already. {cure}")
 

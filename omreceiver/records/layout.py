@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapper
 
 from omreceiver.errors import DeclarationError
 from omreceiver.records.fields import Key, SalesforceField, salesforce_field
+from omreceiver.records.inheritance import MARK
 from omreceiver.records.record import RecordMixin
 
 Model = type[RecordMixin]
@@ -39,6 +40,11 @@ class Layout:
     @property
     def root(self) -> Table:
         return self.tables[0]
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a record that is deleted keeps its rows, with `deleted_at` in the root."""
+        return self.model.__on_delete__ == MARK
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from omreceiver.records import checks
 from omreceiver.records.layout import Layout, Model
 from omreceiver.records.leaves import Leaves
 from omreceiver.records.record import RecordMixin
+from omreceiver.records.tombstones import Tombstone
 from omreceiver.schema.catalog import Catalog
 
 
@@ -23,13 +24,16 @@ class Models:
     the catalog knows of their sObjects.
     """
 
-    def __init__(self, classes: Iterable[Model], catalog: Catalog | None = None) -> None:
+    def __init__(
+        self, classes: Iterable[Model], catalog: Catalog | None = None, tombstones: Iterable[Tombstone] = ()
+    ) -> None:
         self.catalog = catalog or Catalog()
+        self.tombstones = {tombstone.name: tombstone for tombstone in tombstones}
         # a registry holds its classes in no order: parents first, then by name
         ordered = sorted(set(classes), key=lambda model: (len(model.__mro__), model.__name__))
         self.layouts: dict[Model, Layout] = {model: Layout(model) for model in ordered}
         self.leaves = Leaves(ordered, self.catalog)
-        found = checks.check(self.layouts, self.leaves, self.catalog)
+        found = checks.check(self.layouts, self.leaves, self.catalog, self.tombstones)
         if found:
             raise ChecksFailed(found)
         for model in ordered:
@@ -62,6 +66,11 @@ class Models:
         """The layout of the class that a discriminator names; None for a class that is no longer there."""
         named = (layout for layout in self if layout.name == child_name)
         return next((layout for layout in named if root is None or layout.root is root), None)
+
+    def roots(self, sobject: str | None = None) -> list[Table]:
+        """The root tables that hold records of an sObject, or of all."""
+        of = self.layouts if sobject is None else self.of(sobject)
+        return list(dict.fromkeys(self.layouts[model].root for model in of))
 
     def metadata(self) -> list[MetaData]:
         """The MetaData that hold the classes' tables, each once."""

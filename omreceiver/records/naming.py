@@ -15,6 +15,8 @@ TAKEN = frozenset(
         "salesforce_id",
         "organization_id",
         "modstamp",
+        "action_stamps",
+        "deleted_at",
         "extra",
         "fields",
         "references",

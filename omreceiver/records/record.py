@@ -12,8 +12,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, QueryableAttribute, 
 from omreceiver.errors import QueryError
 from omreceiver.records.columns import CHARSET, ExactString, Json, SalesforceId, UTCDateTime
 from omreceiver.records.compounds import settle_compounds, watch_assignments
-from omreceiver.records.fields import Key, settle_types
-from omreceiver.records.inheritance import check_line, parent_of
+from omreceiver.records.fields import Key, attributes_of, settle_types
+from omreceiver.records.inheritance import DELETE, MARK, check_line, check_on_delete, parent_of
 from omreceiver.records.loading import watch
 from omreceiver.records.naming import snake_case
 from omreceiver.records.references import settle_references
@@ -36,11 +36,14 @@ class RecordMixin:
     below a mapped one, the same sObject's leaf for the records that `when` describes, such as
     `when={"RecordTypeId": "012000000000001AAA"}`, out of those that its parent takes. The first mapped class of a
     line is its root and holds `external_id`, `child_name` (the leaf class), `salesforce_id`, `organization_id`,
-    `modstamp` and `extra`; every class below has a table with `external_id` and its own columns.
+    `modstamp`, `action_stamps` and `extra`; every class below has a table with `external_id` and its own columns.
 
     A class below a mapped one with neither `sobject` nor `when` is yours: the receiver keeps a record in it and
     never puts one there, unless `local=True` says that every record of the parent shall have a row in it.
     `inheritable=False` is for a class that has none below: such a root needs no `child_name`.
+
+    A record that is deleted in Salesforce loses its rows; `on_delete="mark"` on a root keeps them, and sets the
+    column `deleted_at`.
 
     On your own base: `class Base(RecordMixin, YourBase): __abstract__ = True`.
     """
@@ -50,6 +53,8 @@ class RecordMixin:
     #: every record of the parent gets a row in this class
     __local__: ClassVar[bool] = False
     __inheritable__: ClassVar[bool] = True
+    #: what becomes of the rows of a record that is deleted; the root says it
+    __on_delete__: ClassVar[str] = DELETE
     #: neither sobject nor when below a mapped class: the receiver puts no record here by its fields
     __extends__: ClassVar[bool] = False
     #: classes of other bases that the receiver fills beside this one: what a reference may name
@@ -62,6 +67,7 @@ class RecordMixin:
         salesforce_id: Mapped[str]
         organization_id: Mapped[str]
         modstamp: Mapped[datetime | None]
+        action_stamps: Mapped[dict[str, str] | None]
         extra: Mapped[dict[str, str] | None]
 
     def __init_subclass__(
@@ -71,6 +77,7 @@ class RecordMixin:
         when: Mapping[str, str] | None = None,
         local: bool = False,
         inheritable: bool = True,
+        on_delete: str | None = None,
         **kwargs: Any,
     ) -> None:
         inherited = cls.__when__ if sobject in (None, cls.__sobject__) else {}
@@ -79,12 +86,19 @@ class RecordMixin:
         cls.__when__ = {**inherited, **(when or {})}
         cls.__local__, cls.__inheritable__ = local, inheritable
         cls.__extends__ = not (sobject or when) and parent_of(cls) is not None and cls.__sobject__ is not None
+        check_on_delete(cls, parent_of(cls), on_delete)
+        cls.__on_delete__ = on_delete or cls.__on_delete__
         settle_references(cls)
         settle_compounds(cls)
         settle_types(cls)
         if _is_mapped(cls):
             _lay_table(cls)
         super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def _attributes_of(cls, names: frozenset[str]) -> frozenset[str]:
+        """What @receiver(fields=…) is about."""
+        return attributes_of(inspect(cls, raiseerr=True), names)
 
     def references(self, to: Any) -> list[Any]:
         """The records whose reference names this one, by key: `contact.references(Task.who)`. Empty outside of a
@@ -144,6 +158,9 @@ def _lay_root(cls: Any) -> None:
     cls.salesforce_id = mapped_column(SalesforceId(), nullable=False, unique=True)
     cls.organization_id = mapped_column(ExactString(18), nullable=False)
     cls.modstamp = mapped_column(UTCDateTime(), nullable=True)
+    cls.action_stamps = mapped_column(Json, nullable=True)
+    if cls.__on_delete__ == MARK:
+        cls.deleted_at = mapped_column(UTCDateTime(), nullable=True)
     cls.extra = mapped_column(Json, nullable=True)
 
 

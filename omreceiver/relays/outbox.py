@@ -1,143 +1,156 @@
-"""Delivers events to durable receivers: at least once, each receiver on its own, again after a failure.
+"""The outbox: who may deliver which event now, and what became of it. Its statements, and nothing that calls.
 
-A delivery is claimed by moving its `due_at` into the future (a lease), so that several relays share the work and none
-holds a lock while a receiver runs; a relay that dies leaves its claim to run out. A receiver that raises is called
-again after a pause that doubles each time with some jitter, up to a limit; then the delivery is parked: its error
-stays and `due_at` is NULL.
+A delivery is claimed by moving its `due_at` into the future (a lease, see lease.py), so that several relays share the
+work and none holds a lock while a receiver runs. One that failed is due again after a pause that doubles each time with
+some jitter, up to a limit; then it is parked: its error stays and `due_at` is NULL.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select, update
 
-from omreceiver.records.models import Models
-from omreceiver.signals import Receiver, durable_receivers
-from omreceiver.store import events, tables
+from omreceiver.relays import lease
+from omreceiver.store import tables
 from omreceiver.store.database import for_writing
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(minutes=5)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=2)
 ATTEMPTS = 20
+#: letters of an error that are kept
+LONGEST_ERROR = 10_000
+#: what another process was told to deliver is told again when it has not begun by then: somebody lost it
+HANDED_OVER = timedelta(hours=1)
 
 EVENT = tables.event.c
 DELIVERY = tables.delivery.c
 
 
-class Fate(StrEnum):
-    """What became of one delivery."""
-
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    PARKED = "parked"
-
-
 @dataclass(frozen=True)
-class Status:
-    """The backlog, for people."""
+class Claim:
+    """A delivery that is this process's until its lease runs out."""
 
-    waiting: int
-    failing: int
-    parked: int
+    #: its columns, and those of its event
+    event: Row[Any]
+    #: how often its receiver was called, this time included
+    attempts: int
 
-
-def deliver_next(engine: Engine, models: Models) -> Fate | None:
-    """Deliver the oldest event that is due to its receiver; None when nothing is due to a receiver known here."""
-    claimed = _claim(engine)
-    if claimed is None:
-        return None
-    receiver = durable_receivers.named(claimed.receiver)
-    if receiver is None:
-        raise LookupError(f"The durable receiver {claimed.receiver!r} was disconnected while the relay was running.")
-    if claimed.attempts >= ATTEMPTS:
-        _set(engine, claimed, due_at=None, error="The relay ended each time while the receiver ran.")
-        return Fate.PARKED
-    try:
-        _call(receiver, engine, models, claimed)
-    except Exception as error:
-        log.exception("the durable receiver %s raised", claimed.receiver, extra={"action": "receiver_raised"})
-        return _failed(engine, claimed, error)
-    _set(engine, claimed, due_at=None, delivered_at=datetime.now(UTC), error=None)
-    return Fate.DELIVERED
+    @property
+    def is_last(self) -> bool:
+        return self.attempts >= ATTEMPTS
 
 
-def _claim(engine: Engine) -> Row[Any] | None:
-    """Take one due delivery; no other relay gets it before the lease has run out."""
+def claim(
+    engine: Engine,
+    names: Collection[str],
+    to_hand_over: Collection[str] = (),
+    message_id: int | None = None,
+    until: datetime | None = None,
+) -> Claim | None:
+    """Take the oldest delivery to one of these receivers that is due now, or was `until` then, of a message if one is
+    given; no other process gets it before the lease has run out.
+
+    One `to_hand_over` is for another process, which is told of it and claims it then: its receiver is not called yet.
+    """
+    return _take(engine, _due([*names, *to_hand_over], until or datetime.now(UTC), message_id), to_hand_over)
+
+
+def claim_handed_over(engine: Engine, event_id: int, receiver: str, attempts: int) -> Claim | None:
+    """Take a delivery that was handed over; None when somebody else has called its receiver since."""
+    mine = (DELIVERY.event_id == event_id, DELIVERY.receiver == receiver, DELIVERY.attempts == attempts)
+    return _take(engine, _deliveries(*mine, DELIVERY.due_at.is_not(None)))
+
+
+def leased(engine: Engine, taken: Claim) -> AbstractContextManager[None]:
+    """Keep it while the block runs. On SQLite one relay works, and nobody else asks."""
+    if engine.dialect.name == "sqlite":
+        return nullcontext()
+    return lease.renewed(lambda: _set(engine, taken, due_at=datetime.now(UTC) + lease.LEASE), lease.LEASE / 3)
+
+
+def delivered(engine: Engine, taken: Claim) -> None:
+    _set(engine, taken, due_at=None, delivered_at=datetime.now(UTC), error=None)
+
+
+def failed(engine: Engine, taken: Claim, error: str, pause: timedelta) -> None:
+    """Due again after a pause, or parked after the last attempt."""
+    _set(engine, taken, due_at=None if taken.is_last else datetime.now(UTC) + pause, error=_storable(error))
+
+
+def give_back(engine: Engine, taken: Claim, error: str | None, *, called: bool) -> None:
+    """Due as it was. Where nobody was `called` it does not count as an attempt."""
+    attempts = taken.attempts if called else taken.event.attempts
+    _set(engine, taken, due_at=taken.event.due_at, error=error and _storable(error), attempts=attempts)
+
+
+def unpark(engine: Engine, receiver: str) -> int:
+    """Have a receiver called again for what was given up; how many deliveries that are."""
+    parked = (DELIVERY.receiver == receiver, DELIVERY.due_at.is_(None), DELIVERY.delivered_at.is_(None))
+    values = {"due_at": datetime.now(UTC), "attempts": 0}
     with for_writing(engine).begin() as connection:
-        claimed = connection.execute(_due(datetime.now(UTC))).first()
-        if claimed is not None:
-            leased = {"due_at": datetime.now(UTC) + LEASE, "attempts": DELIVERY.attempts + 1}
-            connection.execute(update(tables.delivery).where(*_same(claimed)).values(leased))
-    return claimed
+        return connection.execute(update(tables.delivery).where(*parked).values(values)).rowcount
 
 
-def _due(now: datetime) -> Select[Any]:
+def pause_after(attempts: int, longest: timedelta = LONGEST_PAUSE) -> timedelta:
+    """How long a receiver that raised is left alone."""
+    doubled: timedelta = min(FIRST_PAUSE * 2 ** (attempts - 1), longest)
+    return doubled * random.uniform(0.5, 1)  # noqa: S311 — jitter
+
+
+def _storable(error: str) -> str:
+    """What every database takes, of whatever an exception says."""
+    return error[:LONGEST_ERROR].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
+def _take(engine: Engine, wanted: Select[Any], to_hand_over: Collection[str] = ()) -> Claim | None:
+    with for_writing(engine).begin() as connection:
+        event = connection.execute(wanted.limit(1).with_for_update(skip_locked=True, of=tables.delivery)).first()
+        if event is None:
+            return None
+        called, held = (0, HANDED_OVER) if event.receiver in to_hand_over else (1, lease.LEASE)
+        taken = Claim(event, event.attempts + called)
+        values = {"due_at": datetime.now(UTC) + held, "attempts": taken.attempts}
+        connection.execute(update(tables.delivery).where(*_same(taken)).values(values))
+    return taken
+
+
+def _due(names: Collection[str], now: datetime, message_id: int | None) -> Select[Any]:
+    """What is due, and has nothing of its record before it that its receiver has still to get."""
+    earlier = tables.delivery.alias("earlier").c
+    mine = (earlier.record_id == DELIVERY.record_id, earlier.receiver == DELIVERY.receiver)
+    # a scalar, as PostgreSQL would join NOT EXISTS over all that waits, for the one that is wanted
+    first = select(func.min(earlier.event_id)).where(*mine, earlier.due_at.is_not(None)).scalar_subquery()
+    is_next = or_(DELIVERY.record_id.is_(None), DELIVERY.event_id == first)
+    wanted = [DELIVERY.due_at <= now, DELIVERY.receiver.in_(names), is_next]
+    if message_id is not None:
+        wanted.append(EVENT.message_id == message_id)
+    return _deliveries(*wanted).order_by(DELIVERY.due_at, DELIVERY.event_id)
+
+
+def _deliveries(*wanted: ColumnElement[bool]) -> Select[Any]:
     joined = tables.delivery.join(tables.event, EVENT.id == DELIVERY.event_id)
-    wanted = (DELIVERY.due_at <= now, DELIVERY.receiver.in_(durable_receivers.names()))
-    statement = select(tables.delivery, tables.event).select_from(joined).where(*wanted)
-    ordered = statement.order_by(DELIVERY.due_at, DELIVERY.event_id).limit(1)
-    return ordered.with_for_update(skip_locked=True, of=tables.delivery)
+    return select(tables.delivery, tables.event).select_from(joined).where(*wanted)
 
 
-def _call(receiver: Receiver, engine: Engine, models: Models, claimed: Row[Any]) -> None:
-    """As `committed` calls its receivers; `instance` is the record as it is now, or None when it is gone."""
-    layout = models.named(claimed.child_name)
-    if layout is None:
-        raise LookupError(f"There is no class {claimed.child_name} any more.")
-    readers = {slot.attribute: slot.read for slot in layout.slots.values()}
-    changed = events.changed_from(claimed.changed, readers)
-    with Session(engine, expire_on_commit=False) as session, session.begin():
-        receiver(
-            layout.model,
-            instance=session.get(layout.model, claimed.external_id),
-            created=claimed.created,
-            changed=changed,
-            update_fields=frozenset(changed),
-            raw=claimed.raw,
-            message=None,
-            session=session,
-            event_id=claimed.event_id,
-        )
-
-
-def _failed(engine: Engine, claimed: Row[Any], error: Exception) -> Fate:
-    attempts = claimed.attempts + 1
-    is_parked = attempts >= ATTEMPTS
-    pause = min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311 — jitter
-    due_at = None if is_parked else datetime.now(UTC) + pause
-    _set(engine, claimed, due_at=due_at, error=f"{type(error).__name__}: {error}")
-    return Fate.PARKED if is_parked else Fate.FAILED
-
-
-def _set(engine: Engine, claimed: Row[Any], **values: object) -> None:
+def _set(engine: Engine, taken: Claim, **values: object) -> None:
+    """Write down what became of a delivery, unless its lease ran out and another relay has claimed it since."""
+    mine = (*_same(taken), DELIVERY.attempts == taken.attempts, DELIVERY.delivered_at.is_(None))
     with for_writing(engine).begin() as connection:
-        connection.execute(update(tables.delivery).where(*_same(claimed)).values(values))
+        if not connection.execute(update(tables.delivery).where(*mine).values(values)).rowcount:
+            told = {"action": "lease_lost", "receiver": taken.event.receiver, "event": taken.event.event_id}
+            log.warning(
+                "event %s for %s is another relay's by now", taken.event.event_id, taken.event.receiver, extra=told
+            )
 
 
-def _same(claimed: Row[Any]) -> tuple[Any, Any]:
-    return DELIVERY.event_id == claimed.event_id, DELIVERY.receiver == claimed.receiver
-
-
-def status(engine: Engine) -> Status:
-    """How many deliveries wait, how many of these have failed before, how many were given up."""
-    open_ = DELIVERY.due_at.is_not(None)
-    with engine.connect() as connection:
-
-        def count(*wanted: Any) -> int:
-            return connection.scalar(select(func.count()).select_from(tables.delivery).where(*wanted)) or 0
-
-        return Status(
-            waiting=count(open_),
-            failing=count(open_, DELIVERY.error.is_not(None)),
-            parked=count(DELIVERY.due_at.is_(None), DELIVERY.delivered_at.is_(None)),
-        )
+def _same(taken: Claim) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return DELIVERY.event_id == taken.event.event_id, DELIVERY.receiver == taken.event.receiver

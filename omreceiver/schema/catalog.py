@@ -55,10 +55,10 @@ class Catalog:
 
     def known_fields(self, sobject: str) -> frozenset[str]:
         """Every field that a WSDL, a describe or an outbound-message definition names; none for an unknown sObject."""
-        described = [self.describes[sobject]] if sobject in self.describes else []
-        listed = [known.fields for known in (*self.wsdls.values(), *described) if known.name == sobject]
+        listed = [known.fields for known in self.wsdls.values() if known.name == sobject]
         defined = [message.fields for message in self.messages.values() if message.sobject == sobject]
-        return frozenset().union(*listed, *defined)
+        described = self.describes[sobject].fields if sobject in self.describes else ()
+        return frozenset().union(*listed, *defined, described)
 
     def key_prefixes(self) -> set[tuple[str, str]]:
         """(prefix, sObject) of every describe that has one."""

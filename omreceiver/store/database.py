@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -12,8 +13,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from omreceiver.errors import ConfigurationError, DatabaseUnreachable
+from omreceiver.store import limits
 
-#: seconds that SQLite waits for another writer
+#: seconds that SQLite waits for another writer where nobody sets a limit
 BUSY_TIMEOUT = 30
 #: the part of SQLite's extended result codes that says what happened, without how
 PRIMARY_CODE = 0xFF
@@ -24,13 +26,14 @@ PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 PIP = {"postgresql": "pip install 'omreceiver[postgres]'", "mysql": "pip install 'omreceiver[mysql]'"}
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for the URL of the settings. It does not connect yet.
+def open_engine(url: str, limit: timedelta | None = None) -> Engine:
+    """An engine for the URL of the settings. It does not connect yet. With a limit, the time that a message may take,
+    no statement and no wait for a lock on it takes longer; without one they may, as commands must.
 
     Raises ConfigurationError when the URL or its driver cannot be used.
     """
     try:
-        engine = create_engine(url, **_options(url))
+        engine = create_engine(url, **_options(url, limit))
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigurationError(f"DATABASE_URL cannot be used: {error}") from error
     except ValueError:
@@ -42,14 +45,17 @@ def open_engine(url: str) -> Engine:
         raise ConfigurationError(f"DATABASE_URL needs the module {error.name}: {cure}") from error
     if engine.dialect.name == "postgresql":
         event.listen(engine, "connect", _plan_by_index)
+    if limit is not None:
+        limits.listen(engine, limit)
     return prepare(engine)
 
 
-def _options(url: str) -> dict[str, Any]:
+def _options(url: str, limit: timedelta | None) -> dict[str, Any]:
+    limited = limits.options(url, limit) if limit is not None else {}
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": BUSY_TIMEOUT}}
+        return {"connect_args": {"timeout": BUSY_TIMEOUT}} | limited
     # no ping before each use: a connection that was lost shows when it is used, and the message is stored again
-    return {"isolation_level": "READ COMMITTED"}
+    return {"isolation_level": "READ COMMITTED"} | limited
 
 
 def prepare(engine: Engine) -> Engine:
@@ -88,7 +94,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     """For this one statement SQLite does not wait for a lock (it could wait for itself), so that of several
     processes that open a new file at once all but one would fail.
     """
-    until = time.monotonic() + BUSY_TIMEOUT
+    until = time.monotonic() + connection.execute("PRAGMA busy_timeout").fetchone()[0] / 1000
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -3,46 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from omreceiver.records.values import as_text
 from omreceiver.schema.notification import Message
-from omreceiver.signals import Change, durable_receivers
+from omreceiver.signals import Change
+from omreceiver.signals.durable import Via, durable_receivers
 from omreceiver.store import tables
 from omreceiver.store.plan import Outcome
-from omreceiver.store.saves import Save
 from omreceiver.store.statements import insert_rows
+from omreceiver.store.tell import Changed
+
+#: how far the clock of who delivers may be behind this one's: an event is due when it is written
+CLOCKS = timedelta(minutes=1)
+#: what PostgreSQL's listeners listen to
+CHANNEL = "omreceiver"
+#: event IDs of up to 19 digits in one notification, whose text PostgreSQL limits to 8000 bytes
+IDS_IN_ONE = 390
 
 
-def write(connection: Connection, message: Message, message_id: int, saves: Iterable[Save]) -> None:
+def write(connection: Connection, message: Message, message_id: int, changed: Iterable[Changed]) -> None:
     """One event a written record that a durable receiver hears, one delivery a receiver."""
     now = datetime.now(UTC)
-    heard = [(s, names) for s in saves if s.is_written and (names := durable_receivers.names_for(s.layout.model))]
-    deliveries: list[dict[str, Any]] = []
-    for save, names in heard:
-        inserted = connection.execute(insert(tables.event), _event_row(message, message_id, save, now))
-        event_id = inserted.inserted_primary_key[0] if inserted.inserted_primary_key else None
-        deliveries += [{"event_id": event_id, "receiver": n, "due_at": now, "attempts": 0} for n in names]
+    due_at = now - CLOCKS
+    told = [(change, _hearing(change)) for change in (changed if durable_receivers.names() else ())]
+    heard = [(change, names) for change, names in told if names]
+    ids = _insert(connection, [_event_row(message, message_id, change, now) for change, _ in heard])
+    deliveries = [
+        {"event_id": event_id, "receiver": name, "record_id": change.salesforce_id, "due_at": due_at, "attempts": 0}
+        for event_id, (change, names) in zip(ids, heard, strict=True)
+        for name in names
+    ]
     insert_rows(connection, tables.delivery, deliveries)
+    _notify(connection, deliveries)
 
 
-def _event_row(message: Message, message_id: int, save: Save, now: datetime) -> dict[str, Any]:
+def _hearing(change: Changed) -> list[str]:
+    return durable_receivers.names_for(change.layout.model, change.changes())
+
+
+def _insert(connection: Connection, rows: list[dict[str, Any]]) -> list[int]:
+    """Write events; gives their IDs, in the same order."""
+    if not rows:
+        return []
+    if connection.dialect.insert_executemany_returning_sort_by_parameter_order:
+        wanted = insert(tables.event).returning(tables.event.c.id, sort_by_parameter_order=True)
+        return list(connection.scalars(wanted, rows))
+    # MySQL returns nothing
+    return [connection.execute(insert(tables.event), row).lastrowid for row in rows]
+
+
+def _notify(connection: Connection, deliveries: list[dict[str, Any]]) -> None:
+    """Wake the listeners when this transaction commits, on PostgreSQL; elsewhere there are none."""
+    if connection.dialect.name != "postgresql":
+        return
+    names = set(durable_receivers.names(Via.NOTIFY))
+    ids = list(dict.fromkeys(str(each["event_id"]) for each in deliveries if each["receiver"] in names))
+    for at in range(0, len(ids), IDS_IN_ONE):
+        connection.execute(select(func.pg_notify(CHANNEL, ",".join(ids[at : at + IDS_IN_ONE]))))
+
+
+def _event_row(message: Message, message_id: int, change: Changed, now: datetime) -> dict[str, Any]:
     return {
         "created_at": now,
         "message_id": message_id,
-        "notification_id": save.row.notification.id,
-        "child_name": save.layout.name,
-        "external_id": save.key,
-        "created": save.outcome is Outcome.CREATED,
+        "notification_id": change.notification.id,
+        "child_name": change.layout.name,
+        "external_id": change.key,
+        "created": change.outcome is Outcome.CREATED,
+        "deleted": change.outcome is Outcome.DELETED,
         "raw": message.raw,
-        "changed": {name: [_plain(value) for value in change] for name, change in save.changes().items()},
+        "changed": {name: [plain(value) for value in both] for name, both in change.changes().items()},
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON holds it: a field's as Salesforce would write it, `extra` as it is."""
     return value if value is None or isinstance(value, dict) else as_text(value)
 

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select
+from sqlalchemy import Connection, Select, bindparam, select, update
 
-from omreceiver.errors import Unstorable
 from omreceiver.schema.notification import Message
-from omreceiver.store import tables
+from omreceiver.store import quarantine, tables
 from omreceiver.store.plan import Outcome, Settled
 from omreceiver.store.statements import among, insert_under
+
+N = tables.notification.c
 
 
 def known(connection: Connection, message: Message) -> set[str]:
@@ -27,26 +28,53 @@ def known(connection: Connection, message: Message) -> set[str]:
 
 @cache
 def _known(dialect: str) -> Select[str]:
-    n = tables.notification.c
-    mine = n.organization_id == bindparam("organization_id")
-    return select(n.notification_id).where(mine, among(n.notification_id, "ids", dialect))
+    mine = N.organization_id == bindparam("organization_id")
+    return select(N.notification_id).where(mine, among(N.notification_id, "ids", dialect))
 
 
 def enter(connection: Connection, message: Message, settled: Iterable[Settled], *, keep_body: bool) -> int:
     """Write the message, its notifications and what goes to quarantine; gives the message's number.
 
-    A duplicate is counted with the message but keeps its first line in the ledger.
+    A duplicate is counted with the message, and with the line that it has in the ledger since it first came. One
+    that is played again keeps that line, unless it comes out of quarantine; one that fails now goes there.
     """
     entries = list(settled)
     outcomes = Counter(str(entry.outcome) for entry in entries)
-    fresh = list({e.notification.id: e for e in entries if e.outcome is not Outcome.DUPLICATE}.values())
-    body = zlib.compress(message.body(), 1) if keep_body and fresh else None
-    row, rows = _message_row(message, outcomes, body), [_notification_row(message, entry) for entry in fresh]
+    repeated = [entry.notification.id for entry in entries if entry.outcome is Outcome.DUPLICATE]
+    there = known(connection, message) if message.again else set[str]()
+    fresh = {e.notification.id: e for e in entries if e.outcome is not Outcome.DUPLICATE}
+    new = [entry for number, entry in fresh.items() if number not in there]
+    body = zlib.compress(message.body(), 1) if keep_body and new else None
+    rows = [_notification_row(message, entry) for entry in new]
+    row = _message_row(message, outcomes, body)
     message_id = insert_under(connection, tables.message, row, tables.notification, rows, "message_id")
-    bad = [_quarantine_row(message, e, e.error, message_id) for e in fresh if e.error is not None]
-    if bad:
-        connection.execute(insert(tables.quarantine), bad)
+    held = quarantine.waiting(connection, message, fresh) if message.again else set[str]()
+    failed = [entry for number, entry in fresh.items() if entry.error is not None and number not in held]
+    quarantine.put(connection, message, message_id, failed)
+    if repeated:
+        mine = (N.organization_id == message.organization_id) & N.notification_id.in_(sorted(set(repeated)))
+        connection.execute(update(tables.notification).where(mine).values(repeats=N.repeats + 1))
+    for number in sorted(held):
+        _settle(connection, message, fresh[number])
     return message_id
+
+
+def _settle(connection: Connection, message: Message, entry: Settled) -> None:
+    """What was in quarantine and is stored now leaves it, and both outcomes are told."""
+    quarantine.settle(connection, message, entry)
+    if entry.error is None:
+        mine = (N.organization_id == message.organization_id) & (N.notification_id == entry.notification.id)
+        was = mine & (N.outcome == str(Outcome.QUARANTINED))
+        detail = {**(entry.detail or {}), "before": str(Outcome.QUARANTINED)}
+        connection.execute(update(tables.notification).where(was).values(outcome=str(entry.outcome), detail=detail))
+
+
+def note_raised(connection: Connection, message: Message, notification_id: str, raised: Mapping[str, str]) -> None:
+    """Add to a line what receivers of `committed` have raised, by their names."""
+    mine = (N.organization_id == message.organization_id) & (N.notification_id == notification_id)
+    detail = connection.scalar(select(N.detail).where(mine).with_for_update())
+    shown = {receiver: said[:500] for receiver, said in raised.items()}
+    connection.execute(update(tables.notification).where(mine).values(detail={**(detail or {}), "raised": shown}))
 
 
 def _message_row(message: Message, outcomes: Mapping[str, int], body: bytes | None) -> dict[str, Any]:
@@ -57,6 +85,7 @@ def _message_row(message: Message, outcomes: Mapping[str, int], body: bytes | No
         "sobject": message.sobject,
         "wsdl": message.wsdl,
         "raw": message.raw,
+        "again": message.again,
         "outcomes": dict(outcomes),
         "body": body,
     }
@@ -66,32 +95,7 @@ def _notification_row(message: Message, entry: Settled) -> dict[str, Any]:
     return {
         "organization_id": message.organization_id,
         "notification_id": entry.notification.id,
-        "record_id": _short(entry.notification.record_id),
+        "record_id": quarantine.short(entry.record_id),
         "outcome": str(entry.outcome),
+        "detail": dict(entry.detail) if entry.detail else None,
     }
-
-
-def _quarantine_row(message: Message, entry: Settled, error: Unstorable, message_id: int) -> dict[str, Any]:
-    return {
-        "quarantined_at": datetime.now(UTC),
-        "organization_id": message.organization_id,
-        "notification_id": entry.notification.id,
-        "message_id": message_id,
-        "action_id": message.action_id,
-        "sobject": entry.notification.sobject,
-        "record_id": _short(entry.notification.record_id),
-        "error": type(error).__name__,
-        "reason": _printable(str(error)),
-        "traceback": _printable(entry.traceback),
-        "fragment": entry.notification.fragment(),
-    }
-
-
-def _short(record_id: str | None) -> str | None:
-    """A record ID can be anything before it is read; the column holds 18 characters."""
-    return record_id[:18] if record_id else None
-
-
-def _printable(text: str | None) -> str | None:
-    """Without NUL, which PostgreSQL's text cannot hold."""
-    return text.replace("\x00", "\\x00") if text else text

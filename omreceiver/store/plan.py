@@ -1,27 +1,25 @@
-"""Message → Plan: typed values, one row a record. Text ends here; there is no database yet."""
+"""Message → Plan: typed values, a row a notification, and what is told to be deleted. There is no database yet."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
-from omreceiver.config import Settings
-from omreceiver.errors import KeyTooLong, MissingExternalId, NoClass, NoRecordId, UnreadableValue, Unstorable
-from omreceiver.records.fields import KEY_LENGTH
-from omreceiver.records.ids import to18
-from omreceiver.records.layout import Layout, Slot
-from omreceiver.records.models import Models
-from omreceiver.records.values import read_datetime
+from omreceiver.errors import Unstorable
+from omreceiver.records.tombstones import Tombstone
 from omreceiver.schema.notification import Message, Notification
+from omreceiver.store.reading import STAMPS, Reading, Row, read_stamp, record_id
 
-#: what tells how fresh a record is, the better one first; both have a precision of one second
-STAMPS = ("SystemModstamp", "LastModifiedDate")
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+#: a tombstone's record may be stamped by its creation alone: it is made in the moment of the deletion
+MOMENTS = (*STAMPS, "CreatedDate")
+#: what every record has and no user can be kept from seeing: where it is selected and absent, there was no record
+NEVER_BLANK = frozenset({*STAMPS, "CreatedDate", "CreatedById", "LastModifiedById", "IsDeleted"})
+TRUE = ("true", "1")
 
 
 class Outcome(StrEnum):
@@ -32,6 +30,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     RETYPED = "retyped"
     REKEYED = "rekeyed"
+    DELETED = "deleted"
     STALE = "stale"
     DUPLICATE = "duplicate"
     EMPTY = "empty"
@@ -39,20 +38,15 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One record to be stored. `key` is None when the message does not select the external ID."""
+class Delete:
+    """One record that was deleted in Salesforce. `sobject` is None where the message does not tell."""
 
     notification: Notification
-    layout: Layout
-    key: str | None
+    sobject: str | None
     salesforce_id: str
-    modstamp: datetime | None
-    #: attribute → value, for every selected field that the class maps
-    values: Mapping[str, Any]
-    #: API name → text, for every selected field that it does not map
-    extra: Mapping[str, str | None]
-    #: False when a field that `when` asks for is not selected: then an existing record keeps its class
-    is_leaf_known: bool = True
+    deleted_at: datetime
+    #: what becomes of it when no row is there: an empty notification tells of nothing then
+    otherwise: Outcome = Outcome.DELETED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,15 @@ class Settled:
     notification: Notification
     outcome: Outcome
     error: Unstorable | None = None
+    #: what the ledger tells of it beside the outcome, as JSON; see store/detail.py
+    detail: Mapping[str, Any] | None = None
+    #: the Salesforce ID of the record that it is about, where that is not the one that it came with
+    about: str | None = None
+
+    @property
+    def record_id(self) -> str | None:
+        """The record whose story it belongs to: for a tombstone the one that is deleted."""
+        return self.about or self.notification.record_id
 
     @property
     def traceback(self) -> str | None:
@@ -70,128 +73,124 @@ class Settled:
         return "".join(traceback.format_exception(self.error.__cause__))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the notifications of one message are read: all share an action, hence a field list."""
-
-    models: Models
-    #: a selected field that is absent is blank; a field that is not selected is left alone
-    selected: frozenset[str]
-    settings: Settings
-    #: the sObject of the WSDL that the URL names, for relays that lose xsi:type on the way
-    sobject: str | None = None
-
-    def layout(self, notification: Notification) -> Layout:
-        """The leaf class that a notification's record belongs to. Raises NoClass."""
-        sobject = notification.sobject or self.sobject
-        leaf = self.models.leaf(sobject, notification.fields) if sobject else None
-        if leaf is None:
-            raise NoClass(f"No mapped class takes {sobject or 'an sObject without xsi:type'}. {NoClass.cure}")
-        return self.models.layouts[leaf]
-
-    def row(self, notification: Notification, layout: Layout) -> Row:
-        """The typed values of a notification for a class. Raises Unstorable."""
-        fields, salesforce_id = notification.fields, _record_id(notification)
-        stamp = next((name for name in STAMPS if fields.get(name)), None)
-        mapped, unmapped = _sorted_out(layout, self.selected)
-        return Row(
-            notification=notification,
-            layout=layout,
-            key=self._key(layout, fields, salesforce_id),
-            salesforce_id=salesforce_id,
-            modstamp=_value(read_datetime, stamp, fields[stamp], "a dateTime") if stamp else None,
-            values=_values(mapped, fields),
-            extra={name: fields.get(name) for name in unmapped if name != stamp},
-            is_leaf_known=self.models.discriminators(layout.model.__sobject__) <= self.selected,
-        )
-
-    def _key(self, layout: Layout, fields: Mapping[str, str | None], salesforce_id: str) -> str | None:
-        """The record's key; None when the action does not select it and the record is known by its ID only."""
-        name = layout.key_field
-        if name is None:
-            return salesforce_id
-        text = fields.get(name) or ""
-        try:
-            key = layout.key.fold(text)
-        except ValueError as error:
-            raise UnreadableValue(name, text, str(error)) from error
-        if len(key) > KEY_LENGTH:
-            raise KeyTooLong()
-        if key or name not in self.selected:
-            return key or None
-        if self.settings.missing_external_id == "use-salesforce-id":
-            return layout.key.stored(salesforce_id)
-        raise MissingExternalId(f"{name} is blank. {MissingExternalId.cure}")
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done with a message: rows to store, and notifications already settled."""
+    """What is to be done with a message: rows to store, records to delete, and notifications already settled."""
 
     message: Message
     reading: Reading
-    rows: tuple[Row, ...]
-    settled: tuple[Settled, ...]
+    rows: tuple[Row, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+    settled: tuple[Settled, ...] = ()
+
+    def notifications(self) -> list[Notification]:
+        """Those whose outcome is not known yet."""
+        return [*(row.notification for row in self.rows), *(delete.notification for delete in self.deletes)]
+
+    def without(self, seen: Collection[str]) -> Plan:
+        """The same without the notifications of these IDs."""
+        rows = tuple(row for row in self.rows if row.notification.id not in seen)
+        deletes = tuple(delete for delete in self.deletes if delete.notification.id not in seen)
+        return replace(self, rows=rows, deletes=deletes) if seen else self
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a record is in it more than once."""
+        ids = [*(row.salesforce_id for row in self.rows), *(delete.salesforce_id for delete in self.deletes)]
+        return len(set(ids)) < len(ids)
+
+    def newest(self) -> Plan:
+        """The same with one row or delete a record, the freshest; the others are stale."""
+        if not self.is_crowded:
+            return self
+        every: list[Row | Delete] = [*self.rows, *self.deletes]
+        found = self.message.in_order(every)
+        kept = {id(item) for item in _newest(found)}
+        rows = tuple(row for row in self.rows if id(row) in kept)
+        deletes = tuple(delete for delete in self.deletes if id(delete) in kept)
+        outdone = [_outdone(item) for item in found if id(item) not in kept]
+        return replace(self, rows=rows, deletes=deletes, settled=(*self.settled, *outdone))
+
+    def each(self) -> list[Plan]:
+        """One plan for each record, by ascending key, in which all others lock too: stored one after the other in the
+        order of their messages, two messages would wait for each other for ever.
+        """
+        rows = sorted(self.rows, key=lambda row: (row.layout.root.name, row.key or "", row.salesforce_id))
+        deletes = sorted(self.deletes, key=lambda delete: delete.salesforce_id)
+        alone = [replace(self, rows=(), deletes=(delete,)) for delete in deletes]
+        return alone + [replace(self, rows=(row,), deletes=()) for row in rows]
 
 
 def make(message: Message, reading: Reading) -> Plan:
     """Read every value of a message. What cannot be read is settled as quarantined; this raises nothing."""
     rows: list[Row] = []
+    deletes: list[Delete] = []
     settled: list[Settled] = []
     for notification in message.notifications:
-        if notification.record_id is None and not notification.fields:
-            settled.append(Settled(notification, Outcome.EMPTY))
-            continue
         try:
-            rows.append(reading.row(notification, reading.layout(notification)))
+            item = _read(notification, reading, message.moment(notification))
         except Unstorable as error:
             settled.append(Settled(notification, Outcome.QUARANTINED, error))
-    newest = _newest(rows)
-    kept = {id(row) for row in newest}
-    settled.extend(Settled(row.notification, Outcome.STALE) for row in rows if id(row) not in kept)
-    return Plan(message, reading, tuple(newest), tuple(settled))
+            continue
+        if item is None:
+            settled.append(Settled(notification, Outcome.EMPTY))
+        elif isinstance(item, Row):
+            rows.append(item)
+        else:
+            deletes.append(item)
+    return Plan(message, reading, tuple(rows), tuple(deletes), tuple(settled))
 
 
-@lru_cache(maxsize=512)
-def _sorted_out(layout: Layout, selected: frozenset[str]) -> tuple[list[tuple[str, Slot]], list[str]]:
-    """The selected fields that a class maps, each with its slot, and those that it does not map."""
-    mapped = [(name, slot) for name, slot in layout.slots.items() if name in selected]
-    unmapped = selected - layout.slots.keys() - {layout.key_field, "SystemModstamp"}
-    return mapped, sorted(unmapped)
-
-
-def _values(mapped: list[tuple[str, Slot]], fields: Mapping[str, str | None]) -> dict[str, Any]:
-    """Attribute → value, None for a blank field. Raises UnreadableValue, which names the first field that is."""
-    try:
-        return {s.attribute: None if (text := fields.get(name)) is None else s.read(text) for name, s in mapped}
-    except (ValueError, OverflowError):
-        return {slot.attribute: _value(slot.read, name, fields.get(name), slot.expected) for name, slot in mapped}
-
-
-def _value(read: Callable[[str], Any], name: str, text: str | None, expected: str) -> Any:
-    if text is None:
+def _read(notification: Notification, reading: Reading, came: datetime) -> Row | Delete | None:
+    """What a notification asks for; None when it names no record. A delete without a stamp of its own counts from when
+    it came. Raises Unstorable.
+    """
+    if notification.record_id is None and not notification.fields:
         return None
-    try:
-        return read(text)
-    except (ValueError, OverflowError) as error:
-        raise UnreadableValue(name, text, expected) from error
+    sobject = reading.sobject_of(notification)
+    tombstone = reading.models.tombstones.get(sobject or "")
+    if tombstone is not None:
+        return _told_by(tombstone, notification, came)
+    if not notification.fields and not NEVER_BLANK.isdisjoint(reading.selected):
+        salesforce_id = record_id(notification.record_id)
+        return Delete(notification, sobject, salesforce_id, came, otherwise=Outcome.EMPTY)
+    layout = reading.layout(notification)
+    if (notification.fields.get("IsDeleted") or "").strip().lower() not in TRUE:
+        return reading.row(notification, layout)
+    stamp = read_stamp(reading.stamp_field(notification.fields), notification.fields) or came
+    if layout.is_marked:
+        return replace(reading.row(notification, layout), deleted_at=stamp)
+    return Delete(notification, sobject, record_id(notification.record_id), stamp)
 
 
-def _record_id(notification: Notification) -> str:
-    try:
-        return to18((notification.record_id or "").strip())
-    except ValueError as error:
-        raise NoRecordId() from error
+def _told_by(tombstone: Tombstone, notification: Notification, came: datetime) -> Delete:
+    """The record that a tombstone names."""
+    fields = notification.fields
+    stamp = read_stamp(next((name for name in MOMENTS if fields.get(name)), None), fields)
+    sobject = fields.get(tombstone.sobject) if tombstone.sobject else None
+    return Delete(notification, sobject, record_id(fields.get(tombstone.record_id)), stamp or came)
 
 
-def _newest(rows: list[Row]) -> list[Row]:
-    """One row a record and one a key, in the order of the message: the freshest, of equally fresh ones the last."""
-    taken: set[str] = set()
-    kept: list[int] = []
-    freshest = sorted(range(len(rows)), key=lambda at: (rows[at].modstamp or LONG_AGO, at), reverse=True)
-    for at in freshest:
-        names = {rows[at].salesforce_id, f"key {rows[at].key}"} - {"key None"}
-        if not taken & names:
-            kept.append(at)
-            taken |= names
-    return [rows[at] for at in sorted(kept)]
+def _newest(found: list[Row | Delete]) -> list[Row | Delete]:
+    """One a record: the freshest; of equally fresh ones what deletes, as nobody saves a record that is gone, else the
+    last.
+    """
+    by_record: dict[str, Row | Delete] = {}
+    for item in found:
+        other = by_record.get(item.salesforce_id)
+        if other is None or _freshness(item) >= _freshness(other):
+            by_record[item.salesforce_id] = item
+    return list(by_record.values())
+
+
+def _outdone(item: Row | Delete) -> Settled:
+    note = "The same message held a newer one of this record."
+    stamp = _freshness(item)[0]
+    arrived = {"arrived": stamp.isoformat()} if stamp is not LONG_AGO else {}
+    return Settled(item.notification, Outcome.STALE, detail={**arrived, "notes": [note]}, about=item.salesforce_id)
+
+
+def _freshness(item: Row | Delete) -> tuple[datetime, bool]:
+    if isinstance(item, Delete):
+        return item.deleted_at, True
+    return item.modstamp or LONG_AGO, item.deleted_at is not None

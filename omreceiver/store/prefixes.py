@@ -6,13 +6,11 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from omreceiver.errors import Unavailable
 from omreceiver.records.ids import ID
 from omreceiver.records.prefixes import LENGTH, key_prefix
 from omreceiver.schema.notification import Message
-from omreceiver.store.database import for_writing
+from omreceiver.store.deadline import Deadline, persist
 
 #: (prefix, sObject)
 Pair = tuple[str, str]
@@ -26,21 +24,12 @@ class KeyPrefixes:
     engine: Engine
     known: set[Pair] = field(default_factory=set)
 
-    def learn(self, message: Message) -> None:
+    def learn(self, message: Message, deadline: Deadline) -> None:
         """Remember the prefixes of a message's records. Raises Unavailable when the database is away."""
-        new = _pairs(message, self.known)
-        if not new:
-            return
-        try:
-            with for_writing(self.engine).begin() as connection:
-                remember(connection, new)
-        except IntegrityError:
-            # another process learned the same in the same moment; the next message tells whether all of it
-            return
-        except SQLAlchemyError as error:
-            cause = f"{type(error).__name__}; are the tables there? Run `omreceiver db check`"
-            raise Unavailable(f"The key prefixes cannot be kept ({cause}).") from error
-        self.known.update(new)
+        if new := _pairs(message, self.known):
+            # another process may learn the same in the same moment: the next attempt finds what that one added
+            persist(self.engine, deadline, lambda connection: remember(connection, new))
+            self.known.update(new)
 
 
 def _pairs(message: Message, known: Set[Pair]) -> set[Pair]:

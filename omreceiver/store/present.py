@@ -1,26 +1,31 @@
-"""What the class tables hold now: the rows of a plan, read once and locked, in one order."""
+"""What the class tables hold now: the records of a plan, read once and locked, in one order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, Table, or_, select
 
 from omreceiver.records.layout import Layout
-from omreceiver.records.models import Models
-from omreceiver.store.plan import Row
+from omreceiver.store.plan import Plan
+from omreceiver.store.reading import Row
 from omreceiver.store.statements import among
+
+#: where a column stands in a result; the root's also by their names, which are looked at for every record
+Places = dict[Column[Any] | str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
     """One record as the tables hold it, whatever its leaf class is."""
 
+    root: Table
     values: tuple[Any, ...]
-    place: dict[Column[Any], int]
+    place: Places
 
     def value(self, column: Column[Any]) -> Any:
         return self.values[self.place[column]]
@@ -31,41 +36,110 @@ class Present:
 
     def attributes(self, layout: Layout) -> dict[str, Any]:
         """Attribute → value, of every column of a class; None for tables in which it has no row."""
-        return {attribute: self.value(column) for attribute, column in layout.by_attribute.items()}
+        values, place = self.values, self.place
+        return {attribute: values[place[column]] for attribute, column in layout.by_attribute.items()}
+
+    @property
+    def key(self) -> str:
+        return str(self.values[self.place["external_id"]])
+
+    @property
+    def salesforce_id(self) -> str:
+        return str(self.values[self.place["salesforce_id"]])
+
+    @property
+    def modstamp(self) -> datetime | None:
+        stamp: datetime | None = self.values[self.place["modstamp"]]
+        return stamp
+
+    @property
+    def child_name(self) -> str | None:
+        """The name of its leaf class; None where no class is below the root's."""
+        place = self.place.get("child_name")
+        return None if place is None else str(self.values[place])
+
+    def deleted_at(self, layout: Layout) -> datetime | None:
+        """When it was deleted; None for one that lives, and where deleted ones are removed."""
+        stamp: datetime | None = self.values[self.place["deleted_at"]] if layout.is_marked else None
+        return stamp
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The records of a plan that are there, by key and by Salesforce ID."""
+    """The records of a plan that are there, by root and key and by root and Salesforce ID."""
 
-    by_key: dict[str, Present]
-    by_id: dict[str, Present]
+    by_key: dict[tuple[Table, str], Present] = field(default_factory=dict)
+    by_id: dict[tuple[Table, str], Present] = field(default_factory=dict)
+
+    def add(self, present: Present) -> None:
+        self.by_key[present.root, present.key] = present
+        self.by_id[present.root, present.salesforce_id] = present
+
+    def without(self, leaving: Collection[Present]) -> Found:
+        """The same without records that go: their keys are free."""
+        gone = {id(present) for present in leaving}
+        stays = Found()
+        for present in self.by_id.values():
+            if id(present) not in gone:
+                stays.add(present)
+        return stays if gone else self
+
+    def of(self, row: Row) -> Present | None:
+        """The record of a row's Salesforce ID."""
+        return self.by_id.get((row.layout.root, row.salesforce_id))
+
+    def holder(self, row: Row) -> Present | None:
+        """The record that has a row's key."""
+        return self.by_key.get((row.layout.root, row.key)) if row.key is not None else None
 
     def is_as_fresh_as(self, row: Row) -> bool:
         """Whether the record is here, and not older than a row; True where stamps do not tell."""
-        there = self.by_id.get(row.salesforce_id) or self.by_key.get(row.key or "")
+        there = self.of(row) or self.holder(row)
         if row.modstamp is None:
             return True
-        known = there.value(row.layout.root.c.modstamp) if there else None
-        return there is not None and (known is None or known >= row.modstamp)
+        return there is not None and (there.modstamp is None or there.modstamp >= row.modstamp)
 
 
-def read(connection: Connection, models: Models, rows: Sequence[Row]) -> Found:
-    """One statement for all rows. Locks them by ascending key, so that two messages never wait for each other."""
-    if not rows:
-        return Found({}, {})
-    keys = {row.key for row in rows if row.key is not None}
-    ids = {row.salesforce_id for row in rows}
-    root = rows[0].layout.root
-    tables = models.tables_below(root)
+def read(connection: Connection, plan: Plan) -> Found:
+    """One statement for each root, which is one for a message unless it tells of deletes. Locks the records by root
+    and ascending key, so that two messages never wait for each other.
+    """
+    models, found = plan.reading.models, Found()
+    for root, (keys, ids) in sorted(_wanted(plan).items(), key=lambda pair: pair[0].name):
+        for present in look(connection, models.tables_below(root), keys, ids):
+            found.add(present)
+    return found
+
+
+def look(
+    connection: Connection, tables: tuple[Table, ...], keys: Collection[str], ids: Collection[str]
+) -> Iterator[Present]:
+    """The records of one root that have one of these keys or Salesforce IDs, locked by ascending key."""
     statement, place = _statement(tables, connection.dialect.name)
     parameters = {"keys": sorted(keys), "ids": sorted(ids)}
     if len(tables) > 1 and connection.dialect.name == "postgresql":
-        connection.execute(_lock(root), parameters)
-    result = connection.execute(statement, parameters)
-    found = [Present(tuple(values), place) for values in result]
-    key, salesforce_id = root.c.external_id, root.c.salesforce_id
-    return Found({p.value(key): p for p in found}, {p.value(salesforce_id): p for p in found})
+        connection.execute(_lock(tables[0]), parameters)
+    for values in connection.execute(statement, parameters):
+        yield Present(tables[0], tuple(values), place)
+
+
+def _wanted(plan: Plan) -> dict[Table, tuple[set[str], set[str]]]:
+    """For each root the keys and the Salesforce IDs to look for."""
+    wanted: dict[Table, tuple[set[str], set[str]]] = {}
+
+    def want(root: Table, salesforce_id: str, keys: Collection[str]) -> None:
+        both = wanted.setdefault(root, (set(), set()))
+        both[0].update(keys)
+        both[1].add(salesforce_id)
+
+    for row in plan.rows:
+        want(row.layout.root, row.salesforce_id, () if row.key is None else (row.key,))
+    for delete in plan.deletes:
+        # a name that no class takes is looked for in all: a trigger may write a label
+        models = plan.reading.models
+        for root in models.roots(delete.sobject) or models.roots():
+            want(root, delete.salesforce_id, ())
+    return wanted
 
 
 @lru_cache(maxsize=128)
@@ -79,13 +153,21 @@ def _lock(root: Table) -> Select[Any]:
 
 
 @lru_cache(maxsize=128)
-def _statement(tables: tuple[Table, ...], dialect: str) -> tuple[Select[Any], dict[Column[Any], int]]:
-    """Root and everything below it, outer joined, with where each column stands in a result."""
-    root, below = tables[0], tables[1:]
-    joined: Any = root
-    for table in below:
-        joined = joined.outerjoin(table, table.c.external_id == root.c.external_id)
-    columns = [column for table in tables for column in table.c]
+def _statement(tables: tuple[Table, ...], dialect: str) -> tuple[Select[Any], Places]:
+    root = tables[0]
     wanted = or_(among(root.c.external_id, "keys", dialect), among(root.c.salesforce_id, "ids", dialect))
-    statement = select(*columns).select_from(joined).where(wanted).order_by(root.c.external_id)
-    return statement.with_for_update(of=root), {column: at for at, column in enumerate(columns)}
+    statement, place = joined(tables)
+    return statement.where(wanted).with_for_update(of=root), place
+
+
+@lru_cache(maxsize=128)
+def joined(tables: tuple[Table, ...]) -> tuple[Select[Any], Places]:
+    """Root and everything below it, outer joined, by key; with where each column stands in a result."""
+    root, below = tables[0], tables[1:]
+    source: Any = root
+    for table in below:
+        source = source.outerjoin(table, table.c.external_id == root.c.external_id)
+    columns = [column for table in tables for column in table.c]
+    place: Places = {column: at for at, column in enumerate(columns)}
+    statement = select(*columns).select_from(source).order_by(root.c.external_id)
+    return statement, place | {column.name: place[column] for column in root.c}

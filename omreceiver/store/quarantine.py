@@ -1,19 +1,28 @@
-"""Reads the quarantine. What goes in is written with the ledger."""
+"""The quarantine: notifications that could not be stored, kept whole until they can be, or are dropped."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, or_, select, update
 
+from omreceiver.schema.notification import Message
 from omreceiver.store import tables
+from omreceiver.store.database import for_writing
+from omreceiver.store.plan import Settled
+
+Q = tables.quarantine.c
+#: what `outcome` says of an entry that was given up; the others are outcomes of another attempt
+DROPPED = "dropped"
+BATCH = 200
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One notification that could not be stored, kept whole."""
+    """One notification that could not be stored, kept whole. `settled_at` and `outcome` are None while it is open."""
 
     number: int
     quarantined_at: datetime
@@ -27,23 +36,142 @@ class Entry:
     reason: str
     traceback: str | None
     fragment: str
+    head: str | None
+    wsdl: str | None
+    raw: bool
+    attempts: int
+    settled_at: datetime | None
+    outcome: str | None
 
 
-def entries(engine: Engine) -> list[Entry]:
-    """Everything in quarantine, newest first."""
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries: those that meet every condition."""
+
+    numbers: frozenset[int] = frozenset()
+    #: None: of any sObject. What came without its type may be of any
+    sobjects: frozenset[str] | None = None
+    #: a part of the reason, or of the error's name; upper and lower case are one
+    reason: str = ""
+    #: False: also those that are settled
+    is_open: bool = True
+
+
+OPEN = Wanted()
+
+
+def put(connection: Connection, message: Message, message_id: int, settled: Sequence[Settled]) -> None:
+    """Keep the notifications of a message that could not be stored."""
+    if settled:
+        head = printable(message.head())
+        rows = [_row(message, entry) | {"message_id": message_id, "head": head} for entry in settled]
+        connection.execute(insert(tables.quarantine), rows)
+
+
+def waiting(connection: Connection, message: Message, ids: Collection[str]) -> set[str]:
+    """Of these notifications of a message those that are in quarantine."""
+    mine = (Q.organization_id == message.organization_id) & Q.notification_id.in_(sorted(ids))
+    return set(connection.scalars(select(Q.notification_id).where(mine, Q.settled_at.is_(None))))
+
+
+def settle(connection: Connection, message: Message, entry: Settled) -> None:
+    """What another attempt has made of a notification: it is settled, or it stays, with the new reason."""
+    mine = (Q.organization_id == message.organization_id) & (Q.notification_id == entry.notification.id)
+    statement = update(tables.quarantine).where(mine, Q.settled_at.is_(None))
+    if entry.error is None:
+        values: dict[str, Any] = {"settled_at": datetime.now(UTC), "outcome": str(entry.outcome)}
+    else:
+        values = _why(entry)
+    connection.execute(statement.values(attempts=Q.attempts + 1, **values))
+
+
+def _row(message: Message, entry: Settled) -> dict[str, Any]:
+    return {
+        "quarantined_at": datetime.now(UTC),
+        "organization_id": message.organization_id,
+        "notification_id": entry.notification.id,
+        "action_id": message.action_id,
+        "sobject": entry.notification.sobject,
+        "record_id": short(entry.notification.record_id),
+        "fragment": entry.notification.fragment(),
+        "wsdl": message.wsdl,
+        "raw": message.raw,
+        "attempts": 0,
+        **_why(entry),
+    }
+
+
+def _why(entry: Settled) -> dict[str, Any]:
+    return {
+        "error": type(entry.error).__name__,
+        "reason": printable(str(entry.error)),
+        "traceback": printable(entry.traceback),
+    }
+
+
+def short(record_id: str | None) -> str | None:
+    """A record ID can be anything before it is read; the column holds 18 characters."""
+    return record_id[:18] if record_id else None
+
+
+def printable(text: str | None) -> str | None:
+    """Without NUL, which PostgreSQL's text cannot hold."""
+    return text.replace("\x00", "\\x00") if text else text
+
+
+def entries(engine: Engine, wanted: Wanted = OPEN, *, newest_first: bool = False) -> Iterator[Entry]:
+    """What is in quarantine, in the order in which it came or the other way round; a batch at a time."""
+    order = Q.id.desc() if newest_first else Q.id
+    after: list[ColumnElement[bool]] = []
+    while True:
+        statement = select(*tables.quarantine.columns).where(*_conditions(wanted), *after)
+        with engine.connect() as connection:
+            found = [_entry(row) for row in connection.execute(statement.order_by(order).limit(BATCH))]
+        yield from found
+        if len(found) < BATCH:
+            return
+        after = [Q.id < found[-1].number if newest_first else Q.id > found[-1].number]
+
+
+def count(engine: Engine, wanted: Wanted = OPEN) -> int:
+    """How many entries there are of those."""
     with engine.connect() as connection:
-        return [Entry(*row) for row in connection.execute(_statement().order_by(tables.quarantine.c.id.desc()))]
+        statement = select(func.count()).select_from(tables.quarantine).where(*_conditions(wanted))
+        return connection.scalar(statement) or 0
 
 
 def entry(engine: Engine, number: int) -> Entry | None:
     """The entry of a number, if there is one."""
+    return next(entries(engine, Wanted(frozenset({number}), is_open=False)), None)
+
+
+def held_back(engine: Engine, *, is_open: bool) -> set[tuple[str, str]]:
+    """(organization, notification) of what was dropped; with `is_open` also of what is still in quarantine."""
+    which = or_(Q.outcome == DROPPED, Q.settled_at.is_(None)) if is_open else Q.outcome == DROPPED
     with engine.connect() as connection:
-        row = connection.execute(_statement().where(tables.quarantine.c.id == number)).first()
-        return _entry(row) if row else None
+        found = connection.execute(select(Q.organization_id, Q.notification_id).where(which))
+        return {(row.organization_id, row.notification_id) for row in found}
 
 
-def _statement() -> Select[Any]:
-    return select(*tables.quarantine.columns)
+def drop(engine: Engine, numbers: Collection[int]) -> None:
+    """Give up entries that are open: the row stays as a trace, and the ledger goes on to say quarantined."""
+    ordered = sorted(numbers)
+    values = {"settled_at": datetime.now(UTC), "outcome": DROPPED}
+    for start in range(0, len(ordered), BATCH):
+        mine = Q.id.in_(ordered[start : start + BATCH]) & Q.settled_at.is_(None)
+        with for_writing(engine).begin() as connection:
+            connection.execute(update(tables.quarantine).where(mine).values(values))
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [Q.settled_at.is_(None)] if wanted.is_open else []
+    if wanted.numbers:
+        found.append(Q.id.in_(sorted(wanted.numbers)))
+    if wanted.sobjects is not None:
+        found.append(or_(Q.sobject.in_(sorted(wanted.sobjects)), Q.sobject.is_(None)))
+    if wanted.reason:
+        found.append(or_(*(said.icontains(wanted.reason, autoescape=True) for said in (Q.reason, Q.error))))
+    return found
 
 
 def _entry(row: Row[Any]) -> Entry:

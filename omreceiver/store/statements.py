@@ -43,6 +43,8 @@ from sqlalchemy.dialects import mysql, postgresql
 from omreceiver.records.columns import MYSQL, ExactString
 
 KEY = "external_id"
+#: an execution option: root → all tables of its records, where no foreign key holds them together
+LOOSE = "omreceiver_loose"
 Rows = Sequence[dict[str, Any]]
 
 
@@ -99,9 +101,13 @@ def delete_rows(connection: Connection, table: Table, keys: Sequence[str]) -> No
 
 
 def rekey_rows(connection: Connection, table: Table, keys: Sequence[tuple[str, str]]) -> None:
-    """Move keys (old, new) in a root; ON UPDATE CASCADE carries them through every table below."""
+    """Move keys (old, new) in a root; ON UPDATE CASCADE carries them through every table below, or this where there is
+    none.
+    """
     if keys:
-        connection.execute(_rekey(table), [{"old_key": old, "new_key": new} for old, new in keys])
+        loose = connection.get_execution_options().get(LOOSE, {})
+        for each in loose.get(table, (table,)):
+            connection.execute(_rekey(each), [{"old_key": old, "new_key": new} for old, new in keys])
 
 
 @lru_cache(maxsize=512)

@@ -21,6 +21,8 @@ from omreceiver.errors import ConfigurationError
 from omreceiver.schema.wsdl import OUTBOUND, safe_parser
 from omreceiver.store.apply import Receipt
 from omreceiver.store.upgrade import upgrade
+from omreceiver.testing import tapes
+from omreceiver.testing.recorder import recorded
 
 EXPECTATION = "expect.json"
 
@@ -89,15 +91,26 @@ def _wsdl(expectation: Path) -> str | None:
     return wsdl if isinstance(wsdl, str) else None
 
 
-def replay(app: Flask, *paths: str | PathLike[str], raw: bool = True) -> list[Replayed]:
+def replay(
+    app: Flask, *paths: str | PathLike[str], raw: bool = True, tape: str | PathLike[str] | None = None
+) -> list[Replayed]:
     """Send fixtures through the front door of `app`, in this process, and tell what became of each message.
 
-        replay(app, "fixtures/account-created")
+        replay(app, "fixtures/account-created", tape="tape.json")
+
+    A `tape` holds the exact sequence of the signals of records, and lies beside the messages: raises AssertionError
+    when others were sent. `pytest --update-tapes` writes it.
 
     Receivers run as always, with `raw` as in Django's loaddata. Notifications that are in the ledger already are
     duplicates: give each test a fresh database, or compose new messages.
     """
-    return list(replaying(app, cases(*paths), raw=raw))
+    messages = cases(*paths)
+    if tape is None:
+        return list(replaying(app, messages, raw=raw))
+    with recorded() as signals:
+        answers = list(replaying(app, messages, raw=raw))
+    tapes.check(messages[0].path.parent / tape, signals)
+    return answers
 
 
 def replaying(app: Flask, messages: list[Case], *, raw: bool = True) -> Iterator[Replayed]:
