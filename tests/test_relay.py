@@ -232,6 +232,7 @@ def test_the_next_of_one_record_is_found_though_many_wait_behind_it(app: Flask, 
     with engine.begin() as connection:
         first = dict(connection.execute(event.select()).mappings().one())
         record_id = connection.scalar(select(waits.c.record_id))
+        connection.execute(waits.update().values(due_at=datetime.now(UTC) + timedelta(hours=1)))
         behind = range(2, 10_002)
         connection.execute(event.insert(), [first | {"id": number} for number in behind])
         told = {"receiver": "erp", "record_id": record_id, "attempts": 0, "due_at": datetime(2026, 1, 1, tzinfo=UTC)}
