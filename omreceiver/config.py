@@ -17,7 +17,8 @@ SIZES = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SPANS = {"": "seconds", "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: a century; calendars end if one goes back by much more
 LONGEST_SPAN = timedelta(days=36_500)
-MISSING_EXTERNAL_ID = ("quarantine", "use-salesforce-id")
+USE_SALESFORCE_ID = "use-salesforce-id"
+MISSING_EXTERNAL_ID = ("quarantine", USE_SALESFORCE_ID)
 INLINE = "inline"
 #: who calls durable receivers: `omreceiver relay`, or the web process too
 RELAY = ("process", INLINE)

@@ -192,11 +192,11 @@ class NoClass(Unstorable):
 
 
 class ConstraintViolated(Unstorable):
-    """The database refused the record."""
+    """The tables do not take the record: a constraint of theirs, or the type of a column."""
 
 
 class ReceiverRaised(Unstorable):
-    """A pre_save or post_save receiver raised."""
+    """A receiver of pre_save, post_save, pre_delete or post_delete raised."""
 
 
 class QueryError(OmreceiverError):

@@ -2,9 +2,12 @@
 
 message.read    element → Message      XML ends here
 guard.vet       Message → nothing, or a refusal
+received        Message → receivers of `message_received`
+learn, selected Message → what om_key_prefix and om_action hold of it: which fields its action selects
 plan.make       Message → Plan         text ends here: typed values, one row a record
 store.apply     Plan    → Receipt      one transaction; SQL ends here
 announce        Receipt → receivers of `committed`, `notification_quarantined` and `reference_resolved`
+deliver_inline  the events of the message → durable receivers, where a setting says so
 """
 
 from __future__ import annotations
@@ -50,14 +53,14 @@ def receive(
 
     Raises a Refusal for a message that may not enter, Unavailable for one that should come again.
     """
-    arrived = message.read(element, wsdl=wsdl, raw=raw, came=came)
+    sobject = parts.catalog.sobject_of(wsdl)
+    arrived = message.read(element, wsdl=wsdl, sobject=sobject, raw=raw, came=came)
     guard.vet(arrived, parts.settings)
-    received(arrived, parts.settings.slow_receiver)
     deadline = Deadline.of(arrived, parts.settings.time_limit, parts.settings.slow_receiver)
+    received(arrived, parts.settings.slow_receiver)
     parts.key_prefixes.learn(arrived, deadline)
     selected = parts.field_lists.selected(arrived, deadline)
-    sobject = parts.catalog.sobject_of(wsdl) if wsdl else None
-    reading = Reading(parts.models, selected.fields, parts.settings, sobject, selected.action)
+    reading = Reading(parts.models, selected.fields, parts.settings, selected.action)
     receipt = apply.apply(plan.make(arrived, reading), parts.engine, parts.field_lists, deadline)
     announce(receipt, parts.models, parts.engine, parts.settings.slow_receiver)
     if parts.settings.relay == INLINE:

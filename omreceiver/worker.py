@@ -8,7 +8,6 @@ from the environment, as the relay's do.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -23,7 +22,6 @@ from omreceiver.relays.delivery import Fate, deliver
 from omreceiver.relays.library import library
 
 celery: Any = library("celery", "celery")
-broker_away: Any = library("kombu.exceptions", "celery").OperationalError
 
 
 def _deliver(task: Any, event_id: int, receiver: str, attempts: int) -> str:
@@ -39,16 +37,9 @@ def _deliver(task: Any, event_id: int, receiver: str, attempts: int) -> str:
     pause = outbox.pause_after(taken.attempts, handing.LONGEST_PAUSE)
     fate = deliver(parts.engine, parts.models, taken, pause + outbox.HANDED_OVER)
     if fate is Fate.FAILED:
-        _again(task, parts, taken, pause)
-    return str(fate)
-
-
-def _again(task: Any, parts: Parts, taken: outbox.Claim, pause: timedelta) -> None:
-    """Have Celery run the task once more after a pause; where its broker is away, the relay hands it over again."""
-    try:
+        # where the broker is away it is lost, and the relay hands it over again
         raise task.retry(args=handing.arguments(taken), countdown=pause.total_seconds())
-    except broker_away:
-        outbox.give_back(parts.engine, taken, "Celery's broker is away.", called=True)
+    return str(fate)
 
 
 @cache

@@ -59,8 +59,10 @@ def send(app: Flask, team: str, second: int, **fields: str) -> str:
     return outcome(message(app, team, {"SystemModstamp": at(second), **fields}))
 
 
-def message(app: Flask, team: str, record: Mapping[str, Any]) -> Replayed:
+def message(app: Flask, team: str, record: Mapping[str, Any], *, typed: bool = True) -> Replayed:
     body = compose("Account", {"Id": RECORD, "ERP_Id__c": "A-1", **record}, action_id=ACTIONS[team])
+    if not typed:
+        body = body.replace(b' xsi:type="sf:Account"', b"")
     return post(app, body, case=Case(Path("message.xml"), wsdl=team))
 
 
@@ -97,6 +99,13 @@ def test_an_older_message_still_sets_what_no_newer_one_has_set(app: Flask, signa
     assert send(app, "Service", 3, Name="Acme", Phone="555") == "updated"
     assert row(app) == {"name": "Acme Ltd", "rating": "Hot", "phone": "555", "modstamp": at(5)}
     assert signals.of(post_save)[-1].changed == {"phone": Change(None, "555")}
+
+
+def test_records_that_lost_their_type_on_the_way_are_as_fresh_as_others(app: Flask) -> None:
+    """The WSDL of the URL tells what they are."""
+    message(app, "Sales", {"SystemModstamp": at(5), "Name": "Acme Ltd"}, typed=False)
+    message(app, "Service", {"SystemModstamp": at(3), "Name": "Acme", "Phone": "555"}, typed=False)
+    assert row(app) == {"name": "Acme Ltd", "rating": None, "phone": "555", "modstamp": at(5)}
 
 
 def test_and_what_is_older_than_its_own_action_is_stale(app: Flask) -> None:

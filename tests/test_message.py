@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,10 +51,10 @@ def envelope(fields: str = NAME, notification_id: str = ONE) -> str:
     return ENVELOPE.format(notifications=NOTIFICATION.format(id=notification_id, fields=fields))
 
 
-def read(body: str | bytes) -> Message:
+def read(body: str | bytes, **options: Any) -> Message:
     """Through the door's own parser, as every message goes."""
     tree = soap.parse(body.encode() if isinstance(body, str) else body)
-    return message.read(tree[-1][0])
+    return message.read(tree[-1][0], **options)
 
 
 def fields_of(fields: str) -> dict[str, str | None]:
@@ -201,6 +202,12 @@ def test_an_sobject_without_a_type_is_read_all_the_same() -> None:
 
     assert notification.sobject is None
     assert notification.fields == {"Name": "Acme & Söhne", "Site": "HQ"}
+
+
+def test_the_url_tells_the_type_where_it_is_lost_on_the_way() -> None:
+    [untyped] = read(envelope().replace('xsi:type="sf:Account" ', ""), sobject="Account").notifications
+    [typed] = read(envelope(), sobject="Case").notifications
+    assert (untyped.sobject, typed.sobject) == ("Account", "Account")
 
 
 def test_elements_of_other_namespaces_are_no_fields() -> None:

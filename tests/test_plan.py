@@ -305,11 +305,6 @@ def test_an_sobject_that_nobody_takes_is_quarantined(sobject: str | None, senten
     assert str(error).startswith(sentence)
 
 
-def test_the_wsdl_of_the_url_names_the_sobject_where_xsi_type_is_lost() -> None:
-    assert row_of(notify(None, ERP_Id__c="A-1"), sobject="Account").layout.model is Account
-    assert row_of(notify("Case"), sobject="Account").layout.model is Case
-
-
 # -- many records -----------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from contextlib import AbstractContextManager
@@ -15,7 +16,7 @@ from flask import Flask
 from sqlalchemy import text, update
 from sqlalchemy.orm import Mapped
 
-from omreceiver import ExternalId, Field, post_save, pre_delete, pre_save
+from omreceiver import ExternalId, Field, committed, post_save, pre_delete, pre_save
 from omreceiver.app import parts_of
 from omreceiver.errors import Unavailable
 from omreceiver.redo import Retried, entries, retry
@@ -92,6 +93,29 @@ def test_a_retry_that_succeeds_leaves_a_trace_of_both(app: Flask, signals: Recor
     [(outcome, detail)] = ledger(app)
     assert (outcome, detail["before"]) == ("created", "quarantined")
     assert retry_all(app) == [], "what is settled is not stored again"
+
+
+def test_a_receiver_may_raise_what_no_database_stores(app: Flask) -> None:
+    """A file's name in bytes of another encoding, and NUL."""
+
+    def refuse(sender: Any, instance: Any, **_: Any) -> None:
+        if instance.name == "Acme":
+            raise ValueError(f"no file {os.fsdecode(bytes([0xFF]))}\0")
+
+    with post_save.connected_to(refuse):
+        assert send(app, acme(), acme(Id=TWO, ERP_Id__c="A-2", Name="Beta")) == ["quarantined", "created"]
+    assert entry(app).reason == "A post_save receiver raised ValueError: no file \\udcff\\0"
+    assert "\\udcff" in (entry(app).traceback or "")
+
+
+def test_a_receiver_of_what_is_committed_may_raise_it_too(app: Flask) -> None:
+    def refuse(sender: Any, **_: Any) -> None:
+        raise ValueError("no file \0")
+
+    with committed.connected_to(refuse):
+        assert send(app, acme()) == ["created"]
+    [(_, detail)] = ledger(app)
+    assert list(detail["raised"].values()) == ["ValueError: no file \\0"]
 
 
 def test_what_fails_again_stays_with_the_new_reason(app: Flask) -> None:
@@ -284,7 +308,7 @@ def test_what_lost_its_type_on_the_way_is_of_the_sobject_of_its_url(make_app: Ma
     body = re.sub(rb' xsi:type="sf:\w+"', b"", compose("Contact", {"LastName": "Keyless"}))
     post(app, body, case=Case(Path("message.xml"), "Contact"))
     post(app, body.replace(b"04l", b"04m"))
-    assert [(each.number, each.sobject) for each in entries(parts_of(app), Wanted())] == [(1, None), (2, None)]
+    assert [(each.number, each.sobject) for each in entries(parts_of(app), Wanted())] == [(1, "Contact"), (2, None)]
     assert [each.number for each in entries(parts_of(app), Wanted(), "Contact")] == [1]
 
 

@@ -278,6 +278,15 @@ def test_a_wrong_salesforce_id_is_found_by_the_key(app: Flask) -> None:
     assert tables_of(app) == before
 
 
+def test_the_row_of_a_record_that_lost_its_key_goes_to_the_one_that_took_it(app: Flask) -> None:
+    send(app, acme())
+    send(app, acme(2, Id=TWO))
+    damage(app, f"UPDATE account SET salesforce_id = '{ONE}', modstamp = NULL")
+    assert rebuild(parts_of(app), write=True).differences
+    [row] = tables_of(app)["account"]
+    assert (row["external_id"], row["salesforce_id"]) == ("A-1", TWO)
+
+
 def test_a_key_that_another_record_holds_is_not_taken_from_it(app: Flask) -> None:
     """What no message names may hold a key since before."""
     send(app, acme(), partner())

@@ -47,24 +47,18 @@ class TombstoneLine:
 
 def by_id(connection: Connection, models: Models, ids: Collection[str]) -> list[RecordLine]:
     """The record of a Salesforce ID; one statement for each root."""
-    roots = _roots(models)
-    return [line for root in roots for line in _found(connection, models, root, root.c.salesforce_id.in_(ids))]
+    return [line for root in models.roots() for line in _found(connection, models, root, root.c.salesforce_id.in_(ids))]
 
 
 def by_key(connection: Connection, models: Models, key: str) -> list[RecordLine]:
     """The records with an external ID, of all roots."""
-    roots = _roots(models)
-    return [line for root in roots for line in _found(connection, models, root, root.c.external_id == key)]
+    return [line for root in models.roots() for line in _found(connection, models, root, root.c.external_id == key)]
 
 
 def tombstones(connection: Connection, ids: Collection[str]) -> list[TombstoneLine]:
     """What is kept of a record that has gone."""
     columns = (T.salesforce_id, T.organization_id, T.deleted_at, T.displaced_at, T.told_at)
     return [TombstoneLine(*row) for row in connection.execute(select(*columns).where(T.salesforce_id.in_(ids)))]
-
-
-def _roots(models: Models) -> list[Table]:
-    return list(dict.fromkeys(layout.root for layout in models))
 
 
 def _found(connection: Connection, models: Models, root: Table, wanted: ColumnElement[bool]) -> list[RecordLine]:

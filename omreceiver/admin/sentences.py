@@ -10,6 +10,7 @@ from omreceiver.admin.finding import RecordStory
 from omreceiver.admin.held import Held
 from omreceiver.admin.history import DeliveryLine, MessageLine, NotificationLine
 from omreceiver.admin.records import RecordLine, TombstoneLine
+from omreceiver.signals import OF_CHANGES
 
 DONE = {
     "created": "A record that was not here was stored",
@@ -25,7 +26,7 @@ DONE = {
 }
 
 #: in the order in which they are sent
-SIGNALS = ("pre_save", "post_save", "pre_delete", "post_delete", "committed")
+SIGNALS = tuple(signal.name for signal in OF_CHANGES)
 
 #: what is said of a stamp that arrived and was compared with none; the notes tell the rest
 ALONE = {

@@ -11,7 +11,16 @@ import click
 
 from omreceiver import redo
 from omreceiver.cli.opening import check_tables, open_parts
-from omreceiver.cli.output import json_option, plain, plain_lines, print_json, print_rows, with_progress
+from omreceiver.cli.output import (
+    Facts,
+    json_option,
+    plain,
+    plain_lines,
+    print_facts,
+    print_json,
+    print_rows,
+    with_progress,
+)
 from omreceiver.receive import Parts
 from omreceiver.store import quarantine as store_quarantine
 from omreceiver.store.quarantine import Entry, Wanted
@@ -81,9 +90,8 @@ def show(number: int, as_json: bool) -> None:
     if as_json:
         print_json(asdict(entry))
         return
-    for name in FACTS:
-        click.echo(f"{name.replace('_', ' ')}: {plain(getattr(entry, name))}")
-    click.echo(f"became: {_became(entry)}")
+    known: Facts = [(name.replace("_", " "), getattr(entry, name)) for name in FACTS]
+    print_facts([*known, ("became", _became(entry))])
     for text in filter(None, (entry.head, entry.fragment, entry.traceback)):
         click.echo(f"\n{plain_lines(text)}")
 
@@ -104,9 +112,9 @@ def retry(numbers: tuple[int, ...], name: str | None, reason: str, everything: b
     parts = check_tables(open_parts())
     rest = _tell_missing(parts, wanted)
     done: list[list[object]] = []
-    fell_short = len(rest.numbers) < len(numbers)
+    fell_short = rest.numbers != wanted.numbers
     try:
-        found = redo.entries(parts, rest, name) if rest.numbers or not numbers else ()
+        found = redo.entries(parts, rest, name)
         total = store_quarantine.count(parts.engine, rest)
         for retried in with_progress(redo.retry(parts, found), total, "Retrying"):
             fell_short = fell_short or not retried.is_settled
@@ -131,28 +139,28 @@ def drop(numbers: tuple[int, ...], name: str | None, reason: str, everything: bo
         raise click.UsageError("This gives notifications up for good. Say --yes.")
     parts = check_tables(open_parts(), ledger_only=True)
     rest = _tell_missing(parts, wanted)
-    found = list(redo.entries(parts, rest, name)) if rest.numbers or not numbers else []
+    found = list(redo.entries(parts, rest, name))
     if found and not yes:
         click.confirm(f"Drop {len(found):,} of what is in quarantine?", abort=True, err=True)
     store_quarantine.drop(parts.engine, [entry.number for entry in found])
     rows = [[*_facts(entry, RESULTS[:3]), store_quarantine.DROPPED, entry.reason] for entry in found]
     print_rows(RESULTS, rows, as_json=as_json, whole=WHOLE)
-    sys.exit(1 if len(rest.numbers) < len(numbers) else 0)
+    sys.exit(0 if rest.numbers == wanted.numbers else 1)
 
 
 def _wanted(numbers: Iterable[int], name: str | None, reason: str, everything: bool) -> Wanted:
     said = bool(numbers or name or reason)
     if said == everything:
         raise click.UsageError("Say which: numbers, --class, --reason, or --all alone.")
-    return Wanted(frozenset(numbers), reason=reason)
+    return Wanted(frozenset(numbers) or None, reason=reason)
 
 
 def _tell_missing(parts: Parts, wanted: Wanted) -> Wanted:
     """Without the numbers that are not there or are settled, each told in a sentence."""
-    known = {}
-    if wanted.numbers:
-        here = Wanted(wanted.numbers, is_open=False)
-        known = {entry.number: entry for entry in store_quarantine.entries(parts.engine, here)}
+    if wanted.numbers is None:
+        return wanted
+    here = Wanted(wanted.numbers, is_open=False)
+    known = {entry.number: entry for entry in store_quarantine.entries(parts.engine, here)}
     for number in sorted(wanted.numbers):
         if number not in known:
             click.echo(f"There is no number {number} in quarantine.", err=True)

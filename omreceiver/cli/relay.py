@@ -18,6 +18,7 @@ from omreceiver.relays import delivery, outbox
 from omreceiver.relays.backlog import Backlog, backlogs
 from omreceiver.relays.delivery import Fate
 from omreceiver.signals.durable import Via, durable_receivers
+from omreceiver.store.failures import said
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def _next(parts: Parts, *, is_patient: bool) -> Fate | None:
     except (OperationalError, InterfaceError) as error:
         if not is_patient:
             raise
-        log.warning("the database is away: %s", str(error.orig).split("\n")[0], extra={"action": "relay_waits"})
+        log.warning("the database is away: %s", said(error), extra={"action": "relay_waits"})
         return None
 
 

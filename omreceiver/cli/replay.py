@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -93,7 +93,7 @@ def _sent(messages: list[Case], url: str) -> Iterator[Replayed]:
             raise ConfigurationError(f"{url} does not answer ({error}). Is the server running?") from error
 
 
-def _replay_kept(selection: Selection, *, raw: bool, as_json: bool) -> None:
+def _replay_kept(selection: Selection, *, raw: bool, as_json: bool) -> NoReturn:
     parts = check_tables(open_parts())
     try:
         chosen = redo.choose(parts, selection)
@@ -112,7 +112,7 @@ def _replay_kept(selection: Selection, *, raw: bool, as_json: bool) -> None:
     _end(is_whole, (each.outcomes for each in done))
 
 
-def _end(is_whole: bool, outcomes: Iterable[Mapping[str, str]]) -> None:
+def _end(is_whole: bool, outcomes: Iterable[Mapping[str, str]]) -> NoReturn:
     """The exit code, and where to look when something was quarantined."""
     held = sum(outcome == Outcome.QUARANTINED for each in outcomes for outcome in each.values())
     if held:

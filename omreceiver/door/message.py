@@ -26,15 +26,17 @@ def read(
     element: etree._Element,
     *,
     wsdl: str | None = None,
+    sobject: str | None = None,
     raw: bool = False,
     came: Callable[[str], datetime] | None = None,
 ) -> Message:
-    """The message in a `notifications` element. Prefixes, attribute order and indentation carry no meaning.
+    """The message in a `notifications` element. Prefixes, attribute order and indentation carry no meaning. `sobject`
+    is that of the WSDL to whose URL it came, for relays that lose xsi:type on the way.
 
     Raises NoNotifications when it holds no notification, or IDs that are none.
     """
     drop_session_id(element)
-    notifications = tuple(read_notification(n) for n in element.iterchildren(f"{OM}Notification"))
+    notifications = tuple(read_notification(n, sobject) for n in element.iterchildren(f"{OM}Notification"))
     if not notifications:
         raise NoNotifications("The notifications element holds no Notification.")
     return Message(
@@ -77,15 +79,17 @@ def drop_session_id(element: etree._Element) -> None:
             child.set(NIL, "true")
 
 
-def read_notification(element: etree._Element) -> Notification:
-    """One Notification. Without an sObject or fields it is empty: the record was deleted before delivery."""
+def read_notification(element: etree._Element, untyped: str | None = None) -> Notification:
+    """One Notification, its record an `untyped` one where it does not tell. Without an sObject or fields it is empty:
+    the record was deleted before delivery.
+    """
     parts = {child.tag: child for child in element.iterchildren(f"{OM}*")}
     sobject, notification_id = parts.get(f"{OM}sObject"), parts.get(f"{OM}Id")
     fields = {} if sobject is None else _fields(sobject)
     fragment = partial(etree.tostring, element, encoding="unicode", with_tail=False)
     return Notification(
         id=_notification_id(None if notification_id is None else notification_id.text, element),
-        sobject=None if sobject is None else _type_of(sobject),
+        sobject=None if sobject is None else _type_of(sobject) or untyped,
         record_id=fields.pop("Id", None),
         fields=fields,
         fragment=fragment,

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from omreceiver.queries.syntax import AGGREGATES, Call, Condition, Item, Path, Place, Query, Typeof, leaves
 
-SUBTOTALS = frozenset({"ROLLUP", "CUBE"})
 #: functions of SOQL that are not here → what to do instead
 INSTEAD = {
     "FORMAT": "select the field itself and format what comes",

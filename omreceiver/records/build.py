@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import mapped_column
 
 from omreceiver.errors import ConfigurationError
-from omreceiver.records.fields import MARK, ExternalId, SalesforceField
+from omreceiver.records.fields import INFO, ExternalId, SalesforceField
 from omreceiver.records.inheritance import DELETE
 from omreceiver.records.naming import attribute_names
 from omreceiver.records.record import Record, RecordMixin
@@ -82,4 +82,4 @@ def _column(field_type: FieldType) -> Any:
     python = python_type(field_type)
     mark = SalesforceField(field_type.name, python, reference_to=field_type.reference_to)
     index = python is RecordId
-    return mapped_column(VALUE_TYPES[python].column, nullable=True, index=index, info={MARK: mark})
+    return mapped_column(VALUE_TYPES[python].column, nullable=True, index=index, info={INFO: mark})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -117,10 +117,9 @@ def _unknown_field(declared: Declared) -> Iterator[Finding]:
         everything = frozenset().union(*known)
         of = " or ".join(sorted(filter(None, sobjects)))
         for field, attribute in sorted(_unknown(layout, everything).items()):
-            close = difflib.get_close_matches(field, everything, n=1)
-            meant = f"Did you mean {close[0]}? " if close else ""
             sentence = f"{model.__name__}.{attribute} maps {field}, which no WSDL and no describe of {of} knows."
-            cure = f"{meant}Select it in the outbound message and download its WSDL again, or put a describe beside it."
+            cure = "Select it in the outbound message and download its WSDL again, or put a describe beside it."
+            cure = " ".join(filter(None, (_suggested(field, everything), cure)))
             yield Finding("E006", sentence, cure)
 
 
@@ -197,9 +196,13 @@ def _tombstones(declared: Declared) -> Iterator[Finding]:
         known = declared.catalog.known_fields(name)
         for field in filter(None, (tombstone.record_id, tombstone.sobject)):
             if known and field not in known:
-                close = difflib.get_close_matches(field, known, n=1)
-                cure = f"Did you mean {close[0]}?" if close else "Select it in the outbound message."
+                cure = _suggested(field, known) or "Select it in the outbound message."
                 yield Finding("E013", f"The tombstone {name} names {field}, which no WSDL and no describe knows.", cure)
+
+
+def _suggested(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else ""
 
 
 def _words(when: Mapping[str, str]) -> str:

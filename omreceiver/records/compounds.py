@@ -11,7 +11,7 @@ from sqlalchemy.orm import Composite, Mapped, MappedColumn, composite, declared_
 
 from omreceiver.errors import DeclarationError
 from omreceiver.records.columns import MultiPicklist, Picklist
-from omreceiver.records.fields import MARK, WHOLE, SalesforceField, alternatives
+from omreceiver.records.fields import INFO, WHOLE, SalesforceField, alternatives
 from omreceiver.records.types import VALUE_TYPES
 
 NUMBERS = frozenset({"latitude", "longitude"})
@@ -150,7 +150,7 @@ def _kind(owner: type, name: str) -> type:
 
 def _column(whole: str, mark: SalesforceField) -> MappedColumn[Any]:
     """A column for a part; without a mark, one that the receiver leaves alone, where there is no such field."""
-    info = {WHOLE: whole, MARK: mark} if mark.name else {WHOLE: whole}
+    info = {WHOLE: whole, INFO: mark} if mark.name else {WHOLE: whole}
     return mapped_column(VALUE_TYPES[mark.python].column, nullable=True, info=info)
 
 

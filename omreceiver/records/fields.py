@@ -18,7 +18,7 @@ from omreceiver.records.columns import ExactString
 from omreceiver.records.types import VALUE_TYPES, ValueType, is_enum, value_type
 from omreceiver.records.values import read_decimal, without_zeros
 
-MARK = "salesforce_field"
+INFO = "salesforce_field"
 #: in the `info` of a compound's part: the attribute of the whole
 WHOLE = "compound_whole"
 KEY_LENGTH = 255
@@ -82,7 +82,7 @@ def ExternalId(name: str, *, case_sensitive: bool = True, number: bool = False) 
     'treat "ABC" and "abc" as duplicate values'; `number=True` with an external ID of type Number.
     """
     key = Key(case_sensitive=case_sensitive, number=number)
-    return mapped_column(key, primary_key=True, info={MARK: SalesforceField(name, external_id=True)})
+    return mapped_column(key, primary_key=True, info={INFO: SalesforceField(name, external_id=True)})
 
 
 def Field(name: str, *, type: TypeEngine[Any] | None = None, index: bool = False) -> MappedColumn[Any]:  # noqa: A002
@@ -95,8 +95,8 @@ def Field(name: str, *, type: TypeEngine[Any] | None = None, index: bool = False
     given what the annotation says. Blank fields arrive as None, so allow it unless Salesforce requires the field.
     """
     if type is None:
-        return mapped_column(info={MARK: SalesforceField(name, None)}, index=index)
-    return mapped_column(type, info={MARK: SalesforceField(name, _python_type_of(type))}, index=index)
+        return mapped_column(info={INFO: SalesforceField(name, None)}, index=index)
+    return mapped_column(type, info={INFO: SalesforceField(name, _python_type_of(type))}, index=index)
 
 
 def _python_type_of(type_: TypeEngine[Any]) -> object:
@@ -109,7 +109,7 @@ def _python_type_of(type_: TypeEngine[Any]) -> object:
 
 def salesforce_field(column: Column[Any]) -> SalesforceField | None:
     """What a column is filled from, or None for a column that is yours."""
-    mark = column.info.get(MARK)
+    mark = column.info.get(INFO)
     return mark if isinstance(mark, SalesforceField) else None
 
 
@@ -140,9 +140,9 @@ def settle_types(cls: type) -> None:
             mark = salesforce_field(value.column) if isinstance(value, MappedColumn) else None
             if mark is not None and mark.python is None:
                 python = annotated_type(owner, key)
-                value.column.info[MARK] = replace(mark, python=python)
+                value.column.info[INFO] = replace(mark, python=python)
                 if value.column.type._isnull:
-                    value.column.type = value.column.info[MARK].value_type.column
+                    value.column.type = value.column.info[INFO].value_type.column
 
 
 def annotated_type(owner: type, key: str) -> object:

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Column, inspect
 from sqlalchemy.orm import MappedColumn, Mapper
 
+from omreceiver.config import ON_DELETE
 from omreceiver.errors import DeclarationError
 from omreceiver.records.fields import salesforce_field
 
 #: what every root has; a class declares none of them but external_id, and that with ExternalId
 SYSTEM = ("child_name", "salesforce_id", "organization_id", "modstamp", "action_stamps", "extra")
 #: what on_delete can say
-DELETE, MARK = "delete", "mark"
+DELETE, MARK = ON_DELETE
 
 
 def parent_of(cls: type) -> Any:

@@ -67,6 +67,11 @@ class Models:
         named = (layout for layout in self if layout.name == child_name)
         return next((layout for layout in named if root is None or layout.root is root), None)
 
+    def class_of(self, root: Table, child_name: str | None) -> Layout:
+        """The class that a record of a root is in; the root's own where its class is no longer there."""
+        of_root = next(layout for layout in self if layout.root is root)
+        return (self.named(child_name, root) if child_name else None) or of_root
+
     def roots(self, sobject: str | None = None) -> list[Table]:
         """The root tables that hold records of an sObject, or of all."""
         of = self.layouts if sobject is None else self.of(sobject)
@@ -82,8 +87,7 @@ class Models:
 
     @cached_property
     def _tables_below(self) -> dict[Table, tuple[Table, ...]]:
-        roots = {layout.root for layout in self}
-        below = {root: [t for layout in self if layout.root is root for t in layout.tables] for root in roots}
+        below = {root: [t for layout in self if layout.root is root for t in layout.tables] for root in self.roots()}
         return {root: tuple(dict.fromkeys(tables)) for root, tables in below.items()}
 
     def tables(self) -> list[Table]:

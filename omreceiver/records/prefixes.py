@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from omreceiver.records.columns import CHARSET, ExactString
 
 LENGTH = 3
+#: letters of an sObject's name that its columns hold; Salesforce's are shorter by far
+LONGEST_NAME = 80
 KNOWN = "omreceiver_key_prefixes"
 
 #: of all om_ tables; the others are in store/tables.py
@@ -24,7 +26,7 @@ key_prefix = Table(
     "om_key_prefix",
     metadata,
     Column("prefix", ExactString(LENGTH), primary_key=True),
-    Column("sobject", ExactString(80), primary_key=True),
+    Column("sobject", ExactString(LONGEST_NAME), primary_key=True),
     **CHARSET,
 )
 

@@ -8,7 +8,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from omreceiver.errors import DeclarationError
-from omreceiver.records.fields import MARK, SalesforceField
+from omreceiver.records.fields import INFO, SalesforceField
 from omreceiver.records.loading import record_of, sobject_of
 from omreceiver.records.related import ReferenceTo
 from omreceiver.records.types import VALUE_TYPES, RecordId
@@ -39,7 +39,7 @@ class ReferenceAttribute:
 
     def column(self) -> MappedColumn[Any]:
         mark = SalesforceField(self.field, RecordId, reference_to=self.targets)
-        return mapped_column(VALUE_TYPES[RecordId].column, index=True, nullable=True, info={MARK: mark})
+        return mapped_column(VALUE_TYPES[RecordId].column, index=True, nullable=True, info={INFO: mark})
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return ReferenceTo(self, owner) if instance is None else record_of(instance, self)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from omreceiver.records.models import Models
-from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.notification import Notification
 
 
@@ -22,15 +21,11 @@ class Named:
         below = (model.__sobject__ for model in self.models.layouts if self._is_above(model))
         return frozenset({self.name, *filter(None, below)})
 
-    def has(self, sobject: str | None, notification: Notification) -> bool:
+    def has(self, notification: Notification) -> bool:
         """Whether a notification is of that sObject, or its record goes to such a class."""
+        sobject = notification.sobject
         leaf = self.models.leaf(sobject, notification.fields) if sobject else None
         return sobject == self.name or (leaf is not None and self._is_above(leaf))
 
     def _is_above(self, model: type) -> bool:
         return self.name in (each.__name__ for each in model.__mro__)
-
-
-def sobject_of(notification: Notification, wsdl: str | None, catalog: Catalog) -> str | None:
-    """A notification's sObject; where it lost its type on the way, that of the WSDL to whose URL it came."""
-    return notification.sobject or (catalog.sobject_of(wsdl) if wsdl else None)

@@ -12,25 +12,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from omreceiver import signals
-from omreceiver.errors import Refusal, Unavailable
+from omreceiver.errors import Refusal
 from omreceiver.receive import Parts, receive
 from omreceiver.redo.replay import Chosen, elements
 from omreceiver.store import kept, quarantine
 from omreceiver.store.apply import Receipt
 from omreceiver.store.comparing import Comparison, Sides
 from omreceiver.store.database import for_writing
-from omreceiver.store.failures import Verdict, verdict
 from omreceiver.store.fieldlists import FieldLists
+from omreceiver.store.insist import insist
 from omreceiver.store.kept import full
 from omreceiver.store.mend import mend
 from omreceiver.store.plan import Outcome
 from omreceiver.store.prefixes import KeyPrefixes
 from omreceiver.store.scratch import scratch
 
-ATTEMPTS = 5
 #: of looking for messages that have come while others were played
 ROUNDS = 3
 
@@ -84,15 +82,7 @@ class Rebuild:
         fresher since. Raises Unavailable when it does not fit between the messages that arrive.
         """
         only = {each.salesforce_id for each in found.differences}
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._write(only)
-            except DBAPIError as error:
-                # a record that was inserted in the same moment looks like a broken constraint
-                is_conflict = verdict(error) is Verdict.AGAIN or isinstance(error, IntegrityError)
-                if not is_conflict or attempt == ATTEMPTS - 1:
-                    raise Unavailable(f"The tables cannot be written: {error.orig}") from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        return insist(lambda: self._write(only), "The tables cannot be written")
 
     def _write(self, only: set[str]) -> Comparison:
         with self.beside.engine.connect() as rebuilt, for_writing(self.parts.engine).begin() as real:
@@ -105,7 +95,7 @@ class Rebuild:
 
     def _note(self, receipt: Receipt) -> None:
         """Which fields its message tells of each record."""
-        told = self.beside.field_lists.selected(receipt.message).fields
+        told = receipt.selected
         for settled in receipt.settled:
             if settled.outcome is Outcome.QUARANTINED:
                 self.lost += 1
@@ -146,7 +136,6 @@ def _beside(parts: Parts, engine: Engine) -> Parts:
 def muted() -> Iterator[None]:
     """Nobody hears anything."""
     with ExitStack() as stack:
-        for each in vars(signals).values():
-            if isinstance(each, signals.Signal):
-                stack.enter_context(each.muted())
+        for each in (*signals.OF_RECORDS, *signals.OF_MESSAGES):
+            stack.enter_context(each.muted())
         yield

@@ -11,7 +11,7 @@ from lxml import etree
 from omreceiver.door import message
 from omreceiver.errors import Refusal
 from omreceiver.receive import Parts, receive
-from omreceiver.redo.named import Named, sobject_of
+from omreceiver.redo.named import Named
 from omreceiver.schema.notification import Notification
 from omreceiver.schema.wsdl import OUTBOUND, safe_parser
 from omreceiver.store import kept, quarantine
@@ -127,18 +127,18 @@ def elements(parts: Parts, chosen: Chosen) -> Iterator[tuple[Kept, etree._Elemen
     """The chosen messages that hold a notification that is meant, each with its element, which holds no other."""
     for each in kept.read(parts.engine, chosen.numbers):
         element = etree.fromstring(each.body, safe_parser())
+        sobject = parts.catalog.sobject_of(each.wsdl)
         if chosen.named or chosen.held_back or each.number in chosen.only:
             for child in element.findall(NOTIFICATION):
-                if not _is_meant(parts, chosen, each, message.read_notification(child)):
+                if not _is_meant(chosen, each, message.read_notification(child, sobject)):
                     element.remove(child)
         if element.find(NOTIFICATION) is not None:
             yield each, element
 
 
-def _is_meant(parts: Parts, chosen: Chosen, each: Kept, notification: Notification) -> bool:
+def _is_meant(chosen: Chosen, each: Kept, notification: Notification) -> bool:
     if (each.organization_id, notification.id) in chosen.held_back:
         return False
     if notification.id not in chosen.only.get(each.number, (notification.id,)):
         return False
-    sobject = sobject_of(notification, each.wsdl, parts.catalog)
-    return not chosen.named or any(named.has(sobject, notification) for named in chosen.named)
+    return not chosen.named or any(named.has(notification) for named in chosen.named)

@@ -11,7 +11,7 @@ from lxml import etree
 from omreceiver.door import message
 from omreceiver.errors import Refusal
 from omreceiver.receive import Parts, receive
-from omreceiver.redo.named import Named, sobject_of
+from omreceiver.redo.named import Named
 from omreceiver.schema.wsdl import OUTBOUND, safe_parser
 from omreceiver.store import quarantine
 from omreceiver.store.plan import Outcome
@@ -49,8 +49,8 @@ def entries(parts: Parts, wanted: Wanted, name: str | None = None, *, newest_fir
     named = Named(parts.models, name)
     wanted = replace(wanted, sobjects=named.sobjects)
     for entry in quarantine.entries(parts.engine, wanted, newest_first=newest_first):
-        notification = message.read_notification(etree.fromstring(entry.fragment, safe_parser()))
-        if named.has(sobject_of(notification, entry.wsdl, parts.catalog), notification):
+        sobject = parts.catalog.sobject_of(entry.wsdl)
+        if named.has(message.read_notification(etree.fromstring(entry.fragment, safe_parser()), sobject)):
             yield entry
 
 

@@ -11,11 +11,10 @@ from functools import cache
 from typing import Any
 
 from omreceiver.errors import BrokerAway
+from omreceiver.relays.broker import transport_options
 from omreceiver.relays.library import library
 from omreceiver.relays.outbox import Claim
 
-#: seconds to wait for a broker
-TIMEOUT = 4.0
 TASK = "omreceiver.deliver"
 #: RabbitMQ takes a task back that a worker keeps for half an hour, as it does one that is to run later
 LONGEST_PAUSE = timedelta(minutes=15)
@@ -28,10 +27,8 @@ def app() -> Any:
     Raises ConfigurationError when Celery is not installed.
     """
     found: Any = library("celery", "celery").current_app._get_current_object()
-    if str(found.conf.broker_url).startswith("redis"):
-        # without them nothing ends the wait for a server that has gone silent
-        for option in ("socket_timeout", "socket_connect_timeout"):
-            found.conf.broker_transport_options.setdefault(option, TIMEOUT)
+    for option, seconds in transport_options(str(found.conf.broker_url)).items():
+        found.conf.broker_transport_options.setdefault(option, seconds)
     return found
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
 from omreceiver.errors import BrokerAway, ConfigurationError
+from omreceiver.relays.broker import TIMEOUT, transport_options
 from omreceiver.relays.library import library
-from omreceiver.relays.payload import payload
+from omreceiver.relays.payload import kind, payload
 from omreceiver.signals import committed
 from omreceiver.signals.listening import When
 from omreceiver.signals.receiver import Senders, receiver
 
-#: seconds to connect; the events wait, and so may the relay's other receivers
-TIMEOUT = 4.0
 #: a connection that went stale is made anew once, at once
 RETRY = {"max_retries": 1, "interval_start": 0}
 
@@ -50,7 +48,7 @@ def exchange(
                 producer.publish(
                     body,
                     exchange=topic,
-                    routing_key=json.loads(body)["type"],
+                    routing_key=kind(sender, sent),
                     declare=[topic],
                     content_type="application/json",
                     content_encoding="utf-8",
@@ -66,9 +64,7 @@ def exchange(
 
 def _connection(kombu: ModuleType, name: str, url: str) -> Any:
     """To the broker; it does not connect yet. Raises ConfigurationError for a URL that cannot be."""
-    # on Redis nothing else ends the wait for a server that has gone silent
-    silent = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT} if url.startswith("redis") else {}
-    options = {"confirm_publish": True} | silent
+    options = {"confirm_publish": True, **transport_options(url)}
     try:
         connection = kombu.Connection(url, connect_timeout=TIMEOUT, transport_options=options)
         # by its name the transport is found only now

@@ -27,6 +27,7 @@ from omreceiver.signals.durable import Via
 from omreceiver.signals.receiver import Senders, receiver
 from omreceiver.store.database import open_engine
 from omreceiver.store.events import CHANNEL
+from omreceiver.store.failures import said
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def listen(name: str, url: str | None = None) -> Generator[Event, None, None]:
             try:
                 yield from listener.until_it_breaks()
             except listener.away as error:
-                log.warning("the database is away: %s", str(error).split("\n")[0], extra={"action": "listener_waits"})
+                log.warning("the database is away: %s", said(error), extra={"action": "listener_waits"})
                 time.sleep(RECONNECT.total_seconds())
 
 
@@ -113,7 +114,7 @@ class _Listener:
                 with self.engine.begin() as connection:
                     connection.execute(select(func.pg_notify(CHANNEL, str(self._unsettled.event.event_id))))
         except DBAPIError as error:
-            log.warning("an event waits for the end of its lease: %s", error, extra={"action": "listener_closed"})
+            log.warning("an event waits for the end of its lease: %s", said(error), extra={"action": "listener_closed"})
         finally:
             self.engine.dispose()
 

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select, up
 from omreceiver.relays import lease
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing
+from omreceiver.store.text import storable
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +84,13 @@ def delivered(engine: Engine, taken: Claim) -> None:
 
 def failed(engine: Engine, taken: Claim, error: str, pause: timedelta) -> None:
     """Due again after a pause, or parked after the last attempt."""
-    _set(engine, taken, due_at=None if taken.is_last else datetime.now(UTC) + pause, error=_storable(error))
+    _set(engine, taken, due_at=None if taken.is_last else datetime.now(UTC) + pause, error=_shown(error))
 
 
 def give_back(engine: Engine, taken: Claim, error: str | None, *, called: bool) -> None:
     """Due as it was. Where nobody was `called` it does not count as an attempt."""
     attempts = taken.attempts if called else taken.event.attempts
-    _set(engine, taken, due_at=taken.event.due_at, error=error and _storable(error), attempts=attempts)
+    _set(engine, taken, due_at=taken.event.due_at, error=error and _shown(error), attempts=attempts)
 
 
 def unpark(engine: Engine, receiver: str) -> int:
@@ -106,9 +107,8 @@ def pause_after(attempts: int, longest: timedelta = LONGEST_PAUSE) -> timedelta:
     return doubled * random.uniform(0.5, 1)  # noqa: S311 — jitter
 
 
-def _storable(error: str) -> str:
-    """What every database takes, of whatever an exception says."""
-    return error[:LONGEST_ERROR].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+def _shown(error: str) -> str:
+    return storable(error[:LONGEST_ERROR])
 
 
 def _take(engine: Engine, wanted: Select[Any], to_hand_over: Collection[str] = ()) -> Claim | None:

@@ -10,17 +10,20 @@ from typing import Any
 from omreceiver.records.record import RecordMixin
 from omreceiver.store.events import plain
 
-Sent = Mapping[str, Any]
+
+def kind(sender: type[RecordMixin], sent: Mapping[str, Any]) -> str:
+    """The type of an event: Account.updated."""
+    done = "deleted" if sent["deleted"] else "created" if sent["created"] else "updated"
+    return f"{sender.__name__}.{done}"
 
 
-def payload(sender: type[RecordMixin], sent: Sent) -> str:
+def payload(sender: type[RecordMixin], sent: Mapping[str, Any]) -> str:
     """What a durable receiver is told, as a text of JSON; values as Salesforce writes them.
 
     {"type": "Account.updated", "timestamp": when it was stored, "data": {"event_id", "class", "sobject", "key",
     "salesforce_id", "created", "deleted", "raw", "changed": {attribute: [old, new]}, "record": {attribute: value}}}
     `record` is null when it is gone.
     """
-    done = "deleted" if sent["deleted"] else "created" if sent["created"] else "updated"
     instance: RecordMixin | None = sent["instance"]
     data = {
         "event_id": sent["event_id"],
@@ -33,7 +36,7 @@ def payload(sender: type[RecordMixin], sent: Sent) -> str:
         "record": None if instance is None else _record(instance),
     }
     moment: datetime = sent["event_at"]
-    whole = {"type": f"{sender.__name__}.{done}", "timestamp": moment.astimezone(UTC).isoformat(), "data": data}
+    whole = {"type": kind(sender, sent), "timestamp": moment.astimezone(UTC).isoformat(), "data": data}
     return json.dumps(whole, ensure_ascii=False)
 
 

@@ -70,10 +70,10 @@ class Catalog:
             return frozenset(self.wsdls[name].fields)
         return self.messages[name].fields if name in self.messages else None
 
-    def sobject_of(self, name: str) -> str | None:
-        """The sObject of a WSDL's stem or of an outbound message's name."""
-        known = self.wsdls.get(name)
-        definition = self.messages.get(name)
+    def sobject_of(self, name: str | None) -> str | None:
+        """The sObject of a WSDL's stem or of an outbound message's name; None when there is no such."""
+        known = self.wsdls.get(name or "")
+        definition = self.messages.get(name or "")
         return known.name if known else definition.sobject if definition else None
 
     def only_wsdl(self, sobject: str) -> str | None:

@@ -12,13 +12,11 @@ from omreceiver.schema.objecttype import FieldType, ObjectType
 
 OUTBOUND = "http://soap.sforce.com/2005/09/outbound"
 SOBJECT = "urn:sobject.enterprise.soap.sforce.com"
-ENTERPRISE = "urn:enterprise.soap.sforce.com"
 NAMES = {
     "wsdl": "http://schemas.xmlsoap.org/wsdl/",
     "soap": "http://schemas.xmlsoap.org/wsdl/soap/",
     "xsd": "http://www.w3.org/2001/XMLSchema",
 }
-XSD = "{http://www.w3.org/2001/XMLSchema}"
 
 #: XML type in a WSDL → Salesforce's word. The last four have not been seen in one yet.
 TYPES = {

@@ -25,6 +25,7 @@ from omreceiver.signals.signal import Signal
 __all__ = [
     "DELETES",
     "NOT_TOLD",
+    "OF_CHANGES",
     "OF_MESSAGES",
     "OF_RECORDS",
     "SAVES",
@@ -140,8 +141,9 @@ notification_quarantined = Signal(
     {"notification", "error", "message", "raw", "session"},
 )
 
-#: what is sent of a record that is saved, and of one that is deleted
+#: what is sent of a record that is saved, of one that is deleted, and of both, in the order in which it is sent
 SAVES = (pre_save, post_save, committed)
 DELETES = (pre_delete, post_delete, committed)
-OF_RECORDS = (pre_save, post_save, pre_delete, post_delete, committed, reference_resolved)
+OF_CHANGES = (pre_save, post_save, pre_delete, post_delete, committed)
+OF_RECORDS = (*OF_CHANGES, reference_resolved)
 OF_MESSAGES = (message_received, message_refused, notification_quarantined)

@@ -102,16 +102,16 @@ class Signal(blinker.Signal):
         found = {receiver for each in heard for receiver in super(Signal, self).receivers_for(each)}
         yield from sorted(found, key=self._order.__getitem__)
 
+    def heard_by(self, sender: Any) -> list[Receiver]:
+        """The receivers that a send would ask now: none while the signal is muted."""
+        return list(self.receivers_for(sender)) if self.receivers and not self.is_muted else []
+
     def has_receivers_for(self, sender: Any) -> bool:
-        return bool(self.receivers) and not self.is_muted and any(True for _ in self.receivers_for(sender))
+        return bool(self.heard_by(sender))
 
     def is_heard(self, sender: Any, changed: Collection[str]) -> bool:
         """Whether a send for a change of these attributes may call anybody."""
-        return self.has_receivers_for(sender) and any(is_about(e, sender, changed) for e in self.heard_by(sender))
-
-    def heard_by(self, sender: Any) -> list[Receiver]:
-        """The receivers that a send would ask now: none while the signal is muted."""
-        return [] if self.is_muted else list(self.receivers_for(sender))
+        return any(is_about(receiver, sender, changed) for receiver in self.heard_by(sender))
 
     def send(self, sender: Any = None, /, **arguments: Any) -> list[tuple[Receiver, object]]:
         """Call every receiver whose condition holds; what it raises goes through."""

@@ -27,7 +27,7 @@ from omreceiver.store.apply import Receipt
 from omreceiver.store.database import for_writing
 from omreceiver.store.plan import Outcome
 from omreceiver.store.saves import Save
-from omreceiver.store.tell import arguments
+from omreceiver.store.tell import arguments, is_heard
 from omreceiver.store.waiting import Resolved, waiting
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def announce(receipt: Receipt, models: Models, engine: Engine, slow: timedelta) 
     stored, then `reference_resolved` for those that waited.
     """
     for change in receipt.changed:
-        if committed.is_heard(change.layout.model, change.changes()):
+        if is_heard(committed, change):
             raised = _tell(committed, change.layout.model, arguments(change, receipt.message), engine, slow)
             if raised:
                 _note(receipt.message, change.notification.id, raised, engine)
@@ -60,7 +60,7 @@ def announce(receipt: Receipt, models: Models, engine: Engine, slow: timedelta) 
 def received(message: Message, slow: timedelta) -> None:
     """`message_received`, before anything of it is stored."""
     sender = message.sobject or ""
-    for receiver in message_received.heard_by(sender) if message_received.receivers else ():
+    for receiver in message_received.heard_by(sender):
         message_received.call_robust(receiver, sender, _of(message), slow)
 
 

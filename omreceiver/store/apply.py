@@ -2,9 +2,9 @@
 
 What is committed, and when. The ledger, the records, what receivers before and after a save or a delete wrote, events
 for durable receivers: all in one transaction. Its parts come in this order: which records are there, read and locked
-by ascending key; which notifications are known; pre_save and pre_delete; the writes; post_save and post_delete; the
-ledger; the events. Two workers with the same message meet at the locks or at the ledger's primary key: the second
-one fails, rolls back, tries again, and finds duplicates.
+by ascending key; which notifications are known, where they may be; pre_save and pre_delete; the writes; post_save and
+post_delete; the ledger; the events. Two workers with the same message meet at the locks or at the ledger's primary
+key: the second one fails, rolls back, tries again, and finds duplicates.
 
 What is tried again: conflicts (deadlock, serialization, a key inserted by somebody else), a few times, with a pause
 that grows. What is not: the database being away. That is Unavailable: nothing was written, Salesforce sends again.
@@ -48,6 +48,8 @@ class Receipt:
     message: Message
     message_id: int
     settled: tuple[Settled, ...]
+    #: the fields that its action selects
+    selected: frozenset[str]
     #: the records that were written or removed, and that receivers hear of
     changed: tuple[Changed, ...] = field(default=(), repr=False)
 
@@ -106,7 +108,7 @@ def _transaction(plan: Plan, engine: Engine, field_lists: FieldLists, attempts: 
         changed = tuple(plan.message.in_order(change for change in stored.changes if change.is_told))
         events.write(connection, plan.message, message_id, changed)
         attempts.deadline.check()
-    return Receipt(plan.message, message_id, tuple(settled), changed)
+    return Receipt(plan.message, message_id, tuple(settled), plan.reading.selected, changed)
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,6 @@ def _has_come(connection: Connection, part: Plan, before: There) -> bool:
 def _unstorable(error: Exception) -> Unstorable:
     if isinstance(error, Unstorable):
         return error
-    violated = ConstraintViolated(f"The database refused the record: {said(error)}")
+    violated = ConstraintViolated(f"The tables do not take the record: {said(error)}")
     violated.__cause__ = error
     return violated

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from omreceiver.config import USE_SALESFORCE_ID
 from omreceiver.errors import ConstraintViolated
 from omreceiver.store import freshness
 from omreceiver.store.freshness import Lists
@@ -49,7 +50,7 @@ def settle(saves: Sequence[Save], situation: Situation) -> Claims:
             continue
         if id(holder) not in moving:
             _settle(save, holder, claims, situation.lists)
-    if situation.plan.reading.settings.missing_external_id != "use-salesforce-id":
+    if situation.plan.reading.settings.missing_external_id != USE_SALESFORCE_ID:
         for save in saves:
             _drop_if_dead(save, claims)
     return claims

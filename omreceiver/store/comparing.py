@@ -16,6 +16,7 @@ from omreceiver.records.models import Models
 from omreceiver.store import differences, present, tables
 from omreceiver.store.differences import Difference, What
 from omreceiver.store.present import Present
+from omreceiver.store.statements import in_parts
 
 #: records that are compared at once
 BATCH = 500
@@ -61,7 +62,7 @@ class Sides:
         end, when nothing changes any more that is to be written.
         """
         found = Comparison()
-        for root in dict.fromkeys(layout.root for layout in self.models):
+        for root in self.models.roots():
             family = self.models.tables_below(root)
             met = sum(self._compare(batch, family, found) for batch in self._rebuilt(family))
             met += sum(self._find_deleted(batch, family, found) for batch in self._deleted())
@@ -90,7 +91,7 @@ class Sides:
         fields = self.fields.get(rebuilt.salesforce_id, frozenset())
         if there is None:
             found.differences.append(differences.missing(rebuilt, self.models, holder))
-        elif differences.is_fresher(there, rebuilt, differences.class_of(rebuilt, self.models)):
+        elif differences.is_fresher(there, rebuilt, self.models.class_of(rebuilt.root, rebuilt.child_name)):
             found.fresher += 1
         elif differing := differences.differing(rebuilt, there, self.models, fields, holder):
             found.differences.append(differing)
@@ -103,7 +104,7 @@ class Sides:
         known = self._in_scratch(family[0], {each.salesforce_id for each in batch})
         met = 0
         for there in self._look(family, (), {each.salesforce_id for each in batch}):
-            layout = differences.class_of(there, self.models)
+            layout = self.models.class_of(there.root, there.child_name)
             told = gone.get((there.salesforce_id, there.value(family[0].c.organization_id)))
             if told is None or there.salesforce_id in known or layout.is_marked:
                 continue
@@ -116,7 +117,7 @@ class Sides:
         """The records of the scratch, by key."""
         (statement, place), key = present.joined(family), family[0].c.external_id
         if self.only is not None:
-            for ids in _parts(sorted(self.only)):
+            for ids in in_parts(sorted(self.only), BATCH):
                 rows = self.scratch.execute(statement.where(family[0].c.salesforce_id.in_(ids)))
                 yield [Present(family[0], tuple(row), place) for row in rows]
             return
@@ -127,9 +128,9 @@ class Sides:
 
     def _deleted(self) -> Iterator[list[Deleted]]:
         """The tombstones of the scratch."""
-        statement = select(T.salesforce_id, T.organization_id, T.deleted_at)
+        statement = select(T.salesforce_id, T.organization_id, T.deleted_at).where(T.deleted_at.is_not(None))
         if self.only is not None:
-            for ids in _parts(sorted(self.only)):
+            for ids in in_parts(sorted(self.only), BATCH):
                 yield [Deleted(*row) for row in self.scratch.execute(statement.where(T.salesforce_id.in_(ids)))]
             return
         page = ordered = statement.order_by(T.salesforce_id, T.organization_id).limit(BATCH)
@@ -154,10 +155,6 @@ class Sides:
 
     def _count(self, root: Table) -> int:
         return self.real.scalar(select(func.count()).select_from(root)) or 0
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
 def _leave_alone(found: Comparison, newer: Set[str]) -> None:

@@ -51,10 +51,10 @@ def _compared(save: Save) -> dict[str, list[str]]:
 
 def _receivers(change: Changed) -> dict[str, list[str]]:
     """Those that ran in the transaction, and those of `committed`, which run as soon as it is."""
-    if not (change.is_told and committed.has_receivers_for(change.layout.model)):
-        return change.receivers
-    model, changed = change.layout.model, change.changes()
-    after = [_called(receiver) for receiver in committed.heard_by(model) if is_about(receiver, model, changed)]
+    model = change.layout.model
+    heard = committed.heard_by(model) if change.is_told else []
+    changed = change.changes() if heard else {}
+    after = [_called(receiver) for receiver in heard if is_about(receiver, model, changed)]
     return {**change.receivers, committed.name: after} if after else change.receivers
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -20,8 +19,8 @@ from omreceiver.records.layout import Layout
 from omreceiver.records.models import Models
 from omreceiver.store import freshness
 from omreceiver.store.present import Present
+from omreceiver.store.reading import LONG_AGO
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 #: what may differ between two that are alike: which action brought what is no matter of the record
 ASIDE = frozenset({"action_stamps"})
 
@@ -66,16 +65,8 @@ class Difference:
 
     def is_blocked(self, leaving: Collection[str]) -> bool:
         """Whether it wants a key that another record has in the tables and does not leave."""
-        wants = self.holder is not None and "external_id" in self.values
-        return wants and self.holder is not None and self.holder.salesforce_id not in leaving
-
-
-def class_of(record: Present, models: Models) -> Layout:
-    """The class that a record is in; the root's where that is no class any more."""
-    root = record.root
-    name = record.value(root.c.child_name) if "child_name" in root.c else None
-    of_root = next(layout for layout in models if layout.root is root)
-    return (models.named(name, root) if name else None) or of_root
+        holder = self.holder if "external_id" in self.values else None
+        return holder is not None and holder.salesforce_id not in leaving
 
 
 def is_fresher(one: Present, other: Present, layout: Layout) -> bool:
@@ -86,7 +77,7 @@ def is_fresher(one: Present, other: Present, layout: Layout) -> bool:
 
 def missing(rebuilt: Present, models: Models, holder: Present | None) -> Difference:
     """A record that is not in the tables."""
-    layout = class_of(rebuilt, models)
+    layout = models.class_of(rebuilt.root, rebuilt.child_name)
     values = {name: value for name, value in rebuilt.attributes(layout).items() if name in _received(layout)}
     return Difference(What.MISSING, layout, rebuilt.salesforce_id, rebuilt.key, None, {}, values, holder=holder)
 
@@ -102,7 +93,7 @@ def differing(
     """What of a record differs from the one in the tables; None when nothing does. `fields` are those that its messages
     select.
     """
-    given, here = class_of(rebuilt, models), class_of(there, models)
+    given, here = models.class_of(rebuilt.root, rebuilt.child_name), models.class_of(there.root, there.child_name)
     is_known = models.discriminators(given.model.__sobject__) <= fields
     layout = models.kept(given if is_known else None, here) if here is not given else given
     before = there.attributes(layout)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Row, insert, select, update
 
 from omreceiver.config import Settings
+from omreceiver.records.prefixes import LONGEST_NAME
 from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.notification import Message
 from omreceiver.store import tables
@@ -23,8 +24,6 @@ from omreceiver.store.deadline import Deadline, persist
 from omreceiver.store.reading import FIRST
 
 A = tables.action.c
-#: the most that a column for an sObject's name holds; Salesforce's are shorter by far
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,6 @@ class Selection:
 
     action: str
     fields: frozenset[str]
-    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,15 +58,15 @@ class FieldLists:
     #: (organization, action, sObject) → what this process knows to be in om_action
     known: dict[tuple[str, str, str], Known] = field(default_factory=dict)
 
-    def selected(self, message: Message, deadline: Deadline | None = None) -> Selection:
+    def selected(self, message: Message, deadline: Deadline) -> Selection:
         """The fields that the message's action selects. What the message carries is selected in any case:
         all its notifications share one action. Raises Unavailable when the database is needed and away.
         """
         sent = message.sent_fields()
-        known = self._known(message, sent, deadline or Deadline.of(message, self.settings.time_limit))
         name = self.source(message.sobject, message.action_id, message.wsdl)
         listed = self.catalog.fields_of(name) if name else None
-        return Selection(known.name, sent | (known.fields if listed is None else listed), name)
+        known = self._known(message, sent, deadline, is_listed=listed is not None)
+        return Selection(known.name, sent | (known.fields if listed is None else listed))
 
     def source(self, sobject: str | None, action_id: str, wsdl: str | None) -> str | None:
         """The WSDL or outbound-message definition in force, or None when only experience tells."""
@@ -91,15 +89,14 @@ class FieldLists:
         listed = self.catalog.fields_of(name) if name else None
         return frozenset(row.fields) | (listed or frozenset())
 
-    def _known(self, message: Message, sent: frozenset[str], deadline: Deadline) -> Known:
+    def _known(self, message: Message, sent: frozenset[str], deadline: Deadline, *, is_listed: bool) -> Known:
         """What is in om_action of the message's action, with what this message adds to it."""
         if not 0 < len(message.sobject or "") <= LONGEST_NAME:
             return Known(message.action_id, message.wsdl, frozenset())
         here = (message.organization_id, message.action_id, message.sobject or "")
         known = self.known.get(here)
-        name = self.source(message.sobject, message.action_id, message.wsdl)
         # where experience is the list, another process may have learned more of it
-        if known is None or name is None or not known.covers(message, sent):
+        if known is None or not is_listed or not known.covers(message, sent):
             # another process may see this action, or the first of this sObject, in the same moment
             known = persist(self.engine, deadline, lambda connection: _remember(connection, message, sent))
             self.known[here] = known

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Engine, func, or_, select
 
 from omreceiver.records.ids import to18
 from omreceiver.store import tables
+from omreceiver.store.statements import in_parts
 
 M = tables.message.c
 N = tables.notification.c
@@ -85,8 +86,8 @@ def holding(engine: Engine, salesforce_id: str) -> list[tuple[int, str]]:
 def read(engine: Engine, chosen: Sequence[int]) -> Iterator[Kept]:
     """The kept messages of these numbers, in their order. One whose body has been pruned since is left out."""
     columns = (M.id, M.received_at, M.organization_id, M.sobject, M.wsdl, M.body)
-    for start in range(0, len(chosen), BATCH):
-        here = M.id.in_(chosen[start : start + BATCH]) & M.body.is_not(None)
+    for part in in_parts(chosen, BATCH):
+        here = M.id.in_(part) & M.body.is_not(None)
         with engine.connect() as connection:
             rows = connection.execute(select(*columns).where(here).order_by(M.id)).all()
         for row in rows:

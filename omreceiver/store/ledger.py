@@ -15,6 +15,7 @@ from omreceiver.schema.notification import Message
 from omreceiver.store import quarantine, tables
 from omreceiver.store.plan import Outcome, Settled
 from omreceiver.store.statements import among, insert_under
+from omreceiver.store.text import storable
 
 N = tables.notification.c
 
@@ -73,7 +74,7 @@ def note_raised(connection: Connection, message: Message, notification_id: str, 
     """Add to a line what receivers of `committed` have raised, by their names."""
     mine = (N.organization_id == message.organization_id) & (N.notification_id == notification_id)
     detail = connection.scalar(select(N.detail).where(mine).with_for_update())
-    shown = {receiver: said[:500] for receiver, said in raised.items()}
+    shown = {receiver: storable(said[:500]) for receiver, said in raised.items()}
     connection.execute(update(tables.notification).where(mine).values(detail={**(detail or {}), "raised": shown}))
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
 from omreceiver.records.models import Models
 from omreceiver.schema.notification import Notification
-from omreceiver.store import statements, write
+from omreceiver.store import removals, write
 from omreceiver.store.differences import Difference, What
 from omreceiver.store.plan import Outcome
 from omreceiver.store.reading import Row
 from omreceiver.store.saves import Save
+from omreceiver.store.statements import in_parts
 
 #: records that are written at once
 BATCH = 500
@@ -22,21 +23,16 @@ NOBODY = Notification("", None, None, {}, str)
 
 def mend(connection: Connection, found: Sequence[Difference], models: Models) -> None:
     """Delete, then move keys all at once, then write the rest: so that no key is taken while somebody has it."""
-    for root in dict.fromkeys(layout.root for layout in models):
-        family = models.tables_below(root)
+    gone = [each.present for each in found if each.what is What.DELETED and each.present is not None]
+    for leaving in in_parts(gone, BATCH):
+        removals.remove(connection, leaving, models)
+    for root in models.roots():
         mine = [each for each in found if each.layout.root is root]
-        for part in _parts([each for each in mine if each.what is What.DELETED]):
-            for table in reversed(family):
-                statements.delete_rows(connection, table, [each.key for each in part])
         moving = [each for each in mine if each.present is not None and "external_id" in each.values]
         there = {id(each) for each in moving}
         rest = [each for each in mine if each.what is not What.DELETED and id(each) not in there]
-        for part in (moving, *_parts(rest)):
-            write.write(connection, [_save(each) for each in part], [], family)
-
-
-def _parts(found: Sequence[Difference]) -> Iterator[Sequence[Difference]]:
-    return (found[start : start + BATCH] for start in range(0, len(found), BATCH))
+        for part in (moving, *in_parts(rest, BATCH)):
+            write.write(connection, [_save(each) for each in part], [], models.tables_below(root))
 
 
 def _save(each: Difference) -> Save:

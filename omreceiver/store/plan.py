@@ -5,21 +5,20 @@ from __future__ import annotations
 import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from omreceiver.errors import Unstorable
 from omreceiver.records.tombstones import Tombstone
+from omreceiver.records.values import read_boolean
 from omreceiver.schema.notification import Message, Notification
-from omreceiver.store.reading import STAMPS, Reading, Row, read_stamp, record_id
+from omreceiver.store.reading import LONG_AGO, STAMPS, Reading, Row, read_stamp, read_value, record_id
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 #: a tombstone's record may be stamped by its creation alone: it is made in the moment of the deletion
 MOMENTS = (*STAMPS, "CreatedDate")
 #: what every record has and no user can be kept from seeing: where it is selected and absent, there was no record
 NEVER_BLANK = frozenset({*STAMPS, "CreatedDate", "CreatedById", "LastModifiedById", "IsDeleted"})
-TRUE = ("true", "1")
 
 
 class Outcome(StrEnum):
@@ -147,20 +146,19 @@ def _read(notification: Notification, reading: Reading, came: datetime) -> Row |
     """
     if notification.record_id is None and not notification.fields:
         return None
-    sobject = reading.sobject_of(notification)
-    tombstone = reading.models.tombstones.get(sobject or "")
+    tombstone = reading.models.tombstones.get(notification.sobject or "")
     if tombstone is not None:
         return _told_by(tombstone, notification, came)
     if not notification.fields and not NEVER_BLANK.isdisjoint(reading.selected):
         salesforce_id = record_id(notification.record_id)
-        return Delete(notification, sobject, salesforce_id, came, otherwise=Outcome.EMPTY)
+        return Delete(notification, notification.sobject, salesforce_id, came, otherwise=Outcome.EMPTY)
     layout = reading.layout(notification)
-    if (notification.fields.get("IsDeleted") or "").strip().lower() not in TRUE:
+    if not read_value(read_boolean, "IsDeleted", notification.fields.get("IsDeleted"), "true or false"):
         return reading.row(notification, layout)
     stamp = read_stamp(reading.stamp_field(notification.fields), notification.fields) or came
     if layout.is_marked:
         return replace(reading.row(notification, layout), deleted_at=stamp)
-    return Delete(notification, sobject, record_id(notification.record_id), stamp)
+    return Delete(notification, notification.sobject, record_id(notification.record_id), stamp)
 
 
 def _told_by(tombstone: Tombstone, notification: Notification, came: datetime) -> Delete:

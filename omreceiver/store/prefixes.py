@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine, insert, select
 
 from omreceiver.records.ids import ID
-from omreceiver.records.prefixes import LENGTH, key_prefix
+from omreceiver.records.prefixes import LENGTH, LONGEST_NAME, key_prefix
 from omreceiver.schema.notification import Message
 from omreceiver.store.deadline import Deadline, persist
 
 #: (prefix, sObject)
 Pair = tuple[str, str]
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)

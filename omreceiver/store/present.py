@@ -101,7 +101,8 @@ class Found:
 
 
 def read(connection: Connection, plan: Plan) -> Found:
-    """One statement for each root, which is one for a message unless it tells of deletes. Locks the records by root
+    """A statement for each root, one more on PostgreSQL where tables are below it; of one root unless the message tells
+    of deletes. Locks the records by root
     and ascending key, so that two messages never wait for each other.
     """
     models, found = plan.reading.models, Found()

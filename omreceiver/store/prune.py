@@ -7,8 +7,6 @@ its message and that message's lines.
 
 from __future__ import annotations
 
-import random
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Engine, Update, delete, exists, func, select, update
-from sqlalchemy.exc import DBAPIError
 
 from omreceiver.config import Settings
-from omreceiver.errors import Unavailable
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing
-from omreceiver.store.failures import Verdict, verdict
+from omreceiver.store.insist import insist
 
 M = tables.message.c
 N = tables.notification.c
@@ -35,9 +31,6 @@ D = tables.delivery.c
 KINDS = ("bodies", "messages", "notifications", "quarantined", "tombstones", "events")
 #: rows whose number is chosen at once; a message may have a hundred lines in the ledger
 BATCH = 500
-ATTEMPTS = 8
-#: seconds before the first new attempt after a conflict; each further one waits up to twice as long
-PAUSE = 0.05
 Columns = tuple[ColumnElement[Any], tuple[ColumnElement[bool], ...]]
 
 
@@ -114,13 +107,10 @@ def _batches(engine: Engine, limits: Limits, kind: str) -> Iterator[list[Any]]:
 
 
 def _remove(engine: Engine, statements: Mapping[str, Update | Delete]) -> Counter[str]:
-    """One transaction; again after a conflict with a message that was stored in the same moment."""
-    for attempt in range(ATTEMPTS):
-        try:
-            with for_writing(engine).begin() as connection:
-                return Counter({kind: connection.execute(each).rowcount for kind, each in statements.items()})
-        except DBAPIError as error:
-            if verdict(error) is not Verdict.AGAIN or attempt == ATTEMPTS - 1:
-                raise Unavailable(f"The database cannot prune now: {error.orig}") from error
-        time.sleep(random.uniform(0, PAUSE * 2**attempt))  # noqa: S311 — jitter, no secret
-    raise AssertionError("unreachable: the last attempt returns or raises")
+    """One transaction. Raises Unavailable."""
+
+    def remove() -> Counter[str]:
+        with for_writing(engine).begin() as connection:
+            return Counter({kind: connection.execute(each).rowcount for kind, each in statements.items()})
+
+    return insist(remove, "The database cannot prune now")

@@ -13,6 +13,8 @@ from omreceiver.schema.notification import Message
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing
 from omreceiver.store.plan import Settled
+from omreceiver.store.statements import in_parts
+from omreceiver.store.text import storable
 
 Q = tables.quarantine.c
 #: what `outcome` says of an entry that was given up; the others are outcomes of another attempt
@@ -48,7 +50,8 @@ class Entry:
 class Wanted:
     """Which entries: those that meet every condition."""
 
-    numbers: frozenset[int] = frozenset()
+    #: None: of any number
+    numbers: frozenset[int] | None = None
     #: None: of any sObject. What came without its type may be of any
     sobjects: frozenset[str] | None = None
     #: a part of the reason, or of the error's name; upper and lower case are one
@@ -63,8 +66,8 @@ OPEN = Wanted()
 def put(connection: Connection, message: Message, message_id: int, settled: Sequence[Settled]) -> None:
     """Keep the notifications of a message that could not be stored."""
     if settled:
-        head = printable(message.head())
-        rows = [_row(message, entry) | {"message_id": message_id, "head": head} for entry in settled]
+        of_all = {"message_id": message_id, "head": message.head()}
+        rows = [_row(message, entry) | of_all for entry in settled]
         connection.execute(insert(tables.quarantine), rows)
 
 
@@ -104,19 +107,14 @@ def _row(message: Message, entry: Settled) -> dict[str, Any]:
 def _why(entry: Settled) -> dict[str, Any]:
     return {
         "error": type(entry.error).__name__,
-        "reason": printable(str(entry.error)),
-        "traceback": printable(entry.traceback),
+        "reason": storable(str(entry.error)),
+        "traceback": storable(entry.traceback) if entry.traceback else None,
     }
 
 
 def short(record_id: str | None) -> str | None:
     """A record ID can be anything before it is read; the column holds 18 characters."""
     return record_id[:18] if record_id else None
-
-
-def printable(text: str | None) -> str | None:
-    """Without NUL, which PostgreSQL's text cannot hold."""
-    return text.replace("\x00", "\\x00") if text else text
 
 
 def entries(engine: Engine, wanted: Wanted = OPEN, *, newest_first: bool = False) -> Iterator[Entry]:
@@ -155,17 +153,16 @@ def held_back(engine: Engine, *, is_open: bool) -> set[tuple[str, str]]:
 
 def drop(engine: Engine, numbers: Collection[int]) -> None:
     """Give up entries that are open: the row stays as a trace, and the ledger goes on to say quarantined."""
-    ordered = sorted(numbers)
     values = {"settled_at": datetime.now(UTC), "outcome": DROPPED}
-    for start in range(0, len(ordered), BATCH):
-        mine = Q.id.in_(ordered[start : start + BATCH]) & Q.settled_at.is_(None)
+    for part in in_parts(sorted(numbers), BATCH):
+        mine = Q.id.in_(part) & Q.settled_at.is_(None)
         with for_writing(engine).begin() as connection:
             connection.execute(update(tables.quarantine).where(mine).values(values))
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [Q.settled_at.is_(None)] if wanted.is_open else []
-    if wanted.numbers:
+    if wanted.numbers is not None:
         found.append(Q.id.in_(sorted(wanted.numbers)))
     if wanted.sobjects is not None:
         found.append(or_(Q.sobject.in_(sorted(wanted.sobjects)), Q.sobject.is_(None)))

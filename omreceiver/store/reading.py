@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from omreceiver.config import Settings
+from omreceiver.config import USE_SALESFORCE_ID, Settings
 from omreceiver.errors import (
     FromTheFuture,
     KeyTooLong,
@@ -27,6 +27,8 @@ from omreceiver.schema.notification import Notification
 
 #: what tells how fresh a record is, the better one first; both have a precision of one second
 STAMPS = ("SystemModstamp", "LastModifiedDate")
+#: when a record was saved of which no stamp tells
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 #: what the first action of an sObject is called where stamps are told apart by action
 FIRST = "first"
 #: a stamp further ahead is wrong: it would shut out everything that follows
@@ -60,17 +62,12 @@ class Reading:
     #: a selected field that is absent is blank; a field that is not selected is left alone
     selected: frozenset[str]
     settings: Settings
-    #: the sObject of the WSDL that the URL names, for relays that lose xsi:type on the way
-    sobject: str | None = None
     #: what the message's action is called where stamps are told apart by action
     action: str = FIRST
 
-    def sobject_of(self, notification: Notification) -> str | None:
-        return notification.sobject or self.sobject
-
     def layout(self, notification: Notification) -> Layout:
         """The leaf class that a notification's record belongs to. Raises NoClass."""
-        sobject = self.sobject_of(notification)
+        sobject = notification.sobject
         leaf = self.models.leaf(sobject, notification.fields) if sobject else None
         if leaf is None:
             raise NoClass(f"No mapped class takes {sobject or 'an sObject without xsi:type'}. {NoClass.cure}")
@@ -115,7 +112,7 @@ class Reading:
             raise KeyTooLong()
         if key:
             return key
-        if self.settings.missing_external_id == "use-salesforce-id":
+        if self.settings.missing_external_id == USE_SALESFORCE_ID:
             return layout.key.stored(salesforce_id)
         raise MissingExternalId(f"{name} is blank. {MissingExternalId.cure}")
 

@@ -33,7 +33,6 @@ class Removal:
     receivers: dict[str, list[str]] = field(default_factory=dict)
     instance: RecordMixin | None = None
     outcome: Outcome = Outcome.DELETED
-    is_written: bool = True
     is_told: bool = True
 
     @property
@@ -86,7 +85,7 @@ def judge(plan: Plan, found: Found) -> Judged:
 
 
 def _judge(delete: Delete, present: Present, models: Models, judged: Judged) -> None:
-    layout = _class_of(present, models)
+    layout = models.class_of(present.root, present.child_name)
     if layout.is_marked and present.deleted_at(layout) and delete.otherwise is Outcome.EMPTY:
         note = {"notes": ["The record is marked as deleted already."]}
         judged.settled.append(Settled(delete.notification, Outcome.EMPTY, None, note, delete.salesforce_id))
@@ -99,12 +98,6 @@ def _judge(delete: Delete, present: Present, models: Models, judged: Judged) -> 
     else:
         judged.removals.append(Removal(delete, present, layout))
         judged.gone[delete.salesforce_id] = Gone(delete.deleted_at)
-
-
-def _class_of(present: Present, models: Models) -> Layout:
-    """The class that a record is in; the root's where its class is no longer there."""
-    of_root = next(layout for layout in models if layout.root is present.root)
-    return (models.named(present.child_name, present.root) if present.child_name else None) or of_root
 
 
 def remove(connection: Connection, leaving: Iterable[Present], models: Models) -> None:

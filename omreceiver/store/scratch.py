@@ -69,10 +69,9 @@ def _options(dialect: str, models: Models) -> dict[str, Any]:
     names = [table.name for table in models.tables()]
     if len(set(names)) < len(names):
         raise ConfigurationError("Two classes have tables of one name in two schemas; these cannot be rebuilt yet.")
-    roots = {layout.root for layout in models}
     return {
         "schema_translate_map": dict.fromkeys(translated, "pg_temp" if dialect == "postgresql" else None),
-        LOOSE: {root: models.tables_below(root) for root in roots},
+        LOOSE: {root: models.tables_below(root) for root in models.roots()},
     }
 
 

@@ -8,10 +8,10 @@ A row is a dict of column name → value; all rows have the same names.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -46,6 +46,12 @@ KEY = "external_id"
 #: an execution option: root → all tables of its records, where no foreign key holds them together
 LOOSE = "omreceiver_loose"
 Rows = Sequence[dict[str, Any]]
+T = TypeVar("T")
+
+
+def in_parts(found: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The same, some at a time."""
+    return (found[start : start + size] for start in range(0, len(found), size))
 
 
 def among(of: Column[Any], name: str, dialect: str) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, UniqueConstraint, text
 
 from omreceiver.records.columns import CHARSET, ExactString, Json, LongBinary, LongText, UTCDateTime
+from omreceiver.records.prefixes import LONGEST_NAME
 from omreceiver.records.prefixes import metadata as metadata
 
 #: SQLite counts up only an INTEGER primary key
@@ -20,7 +21,7 @@ message = Table(
     Column("received_at", UTCDateTime(), nullable=False, index=True),
     Column("organization_id", ExactString(18), nullable=False),
     Column("action_id", ExactString(18), nullable=False),
-    Column("sobject", ExactString(80)),
+    Column("sobject", ExactString(LONGEST_NAME)),
     Column("wsdl", ExactString(255)),
     Column("raw", Boolean(), nullable=False),
     # kept here and played again: out of quarantine, or from a kept body
@@ -57,7 +58,7 @@ quarantine = Table(
     Column("notification_id", ExactString(18), nullable=False, index=True),
     Column("message_id", BigInteger(), nullable=False),
     Column("action_id", ExactString(18), nullable=False),
-    Column("sobject", ExactString(80)),
+    Column("sobject", ExactString(LONGEST_NAME)),
     Column("record_id", ExactString(18)),
     Column("error", ExactString(80), nullable=False),
     Column("reason", LongText, nullable=False),
@@ -81,7 +82,7 @@ action = Table(
     metadata,
     Column("organization_id", ExactString(18), primary_key=True),
     Column("action_id", ExactString(18), primary_key=True),
-    Column("sobject", ExactString(80), primary_key=True),
+    Column("sobject", ExactString(LONGEST_NAME), primary_key=True),
     Column("first", Boolean()),
     Column("wsdl", ExactString(255)),
     Column("fields", Json, nullable=False),

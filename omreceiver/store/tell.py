@@ -18,12 +18,10 @@ from omreceiver.schema.notification import Message
 from omreceiver.signals import (
     DELETES,
     NOT_TOLD,
+    OF_CHANGES,
     SAVES,
     Signal,
-    committed,
     named,
-    post_delete,
-    post_save,
     pre_delete,
     pre_save,
 )
@@ -34,7 +32,6 @@ from omreceiver.store.saves import Save
 
 #: one record that a message changes
 Changed = Save | Removal
-SIGNALS = (pre_save, post_save, pre_delete, post_delete, committed)
 
 
 def around(
@@ -47,7 +44,7 @@ def around(
     """Write, and tell receivers before and after; when nobody listens, only write. Raises Unavailable when the time is
     up before all were told.
     """
-    if not any(signal.receivers for signal in SIGNALS):
+    if not any(signal.receivers for signal in OF_CHANGES):
         write()
         return
     with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
@@ -72,21 +69,25 @@ def signals_of(change: Changed) -> tuple[Signal, ...]:
     return DELETES if change.outcome is Outcome.DELETED else SAVES
 
 
-def is_heard(change: Changed) -> bool:
-    changed = change.changes()
-    return any(signal.is_heard(change.layout.model, changed) for signal in signals_of(change))
+def is_heard(signal: Signal, change: Changed) -> bool:
+    """Whether a signal may call anybody for a change. What changed is found out for listeners only."""
+    return bool(signal.receivers) and signal.is_heard(change.layout.model, change.changes())
+
+
+def _is_heard_of(change: Changed) -> bool:
+    return any(is_heard(signal, change) for signal in signals_of(change))
 
 
 def _before(session: Session, deadline: Deadline, changed: list[Changed]) -> None:
     """pre_save with a transient instance: what receivers set on it is written too; pre_delete with a loaded one."""
-    leaving = [each for each in changed if each.outcome is Outcome.DELETED and is_heard(each)]
+    leaving = [each for each in changed if each.outcome is Outcome.DELETED and _is_heard_of(each)]
     # as they are before: a deletion may bring another key and another class along
     _load(
         session, [(each.layout.mapper.base_mapper.class_, each.present.key, each) for each in leaving if each.present]
     )
     for each in changed:
         signal = signals_of(each)[0]
-        if not signal.is_heard(each.layout.model, each.changes()):
+        if not is_heard(signal, each):
             continue
         if signal is pre_delete:
             _send(signal, session, deadline, each)
@@ -118,11 +119,11 @@ def _after(session: Session, deadline: Deadline, changed: list[Changed]) -> None
     # what a receiver loaded before the writes is older than what was written
     session.flush()
     session.expunge_all()
-    saved = [each for each in changed if each.outcome is not Outcome.DELETED and is_heard(each)]
+    saved = [each for each in changed if each.outcome is not Outcome.DELETED and _is_heard_of(each)]
     _load(session, [(each.layout.model, each.key, each) for each in saved])
     for each in changed:
         signal = signals_of(each)[1]
-        if signal.has_receivers_for(each.layout.model):
+        if is_heard(signal, each):
             _send(signal, session, deadline, each)
 
 
@@ -149,7 +150,7 @@ def _send(signal: Signal, session: Session, deadline: Deadline, change: Changed)
 
 
 def arguments(change: Changed, message: Message) -> dict[str, Any]:
-    """What every receiver gets beside the session, the same for all signals; see the table in signals.py."""
+    """What every receiver gets beside the session, the same for all signals; see the table in signals/__init__.py."""
     changed = change.changes()
     return {
         "instance": change.instance,
