@@ -238,6 +238,17 @@ def test_without_a_selected_key_a_record_is_known_by_its_id(missing: str) -> Non
     assert (row.key, row.salesforce_id) == (None, ONE)
 
 
+@pytest.mark.parametrize(("text", "is_delete"), [("true", True), (" 1 ", True), ("false", False), (None, False)])
+def test_what_is_deleted_says_so_as_every_checkbox_does(text: str | None, is_delete: bool) -> None:
+    found = plan(account(IsDeleted=text, SystemModstamp="2026-11-20T12:00:00.000Z"))
+    assert bool(found.deletes) is is_delete
+
+
+def test_what_is_said_of_it_and_is_no_checkbox_is_quarantined() -> None:
+    error = error_of(account(IsDeleted="maybe"))
+    assert "IsDeleted" in str(error)
+
+
 @pytest.mark.parametrize(
     "notification",
     [
@@ -420,12 +431,11 @@ def test_every_notification_is_a_row_or_settled_and_never_both(sent: list[Notifi
 
 
 @given(st.lists(NOTIFICATIONS, max_size=8))
-def test_no_record_and_no_key_comes_twice(sent: list[Notification]) -> None:
+def test_no_record_comes_twice(sent: list[Notification]) -> None:
+    """Whose a key is that two records want is settled where the tables are known."""
     rows = plan(*sent).rows
 
     assert len({row.salesforce_id for row in rows}) == len(rows)
-    keys = [row.key for row in rows if row.key is not None]
-    assert len(set(keys)) == len(keys)
 
 
 @given(st.lists(NOTIFICATIONS, max_size=8))

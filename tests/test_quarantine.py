@@ -108,6 +108,13 @@ def test_a_receiver_may_raise_what_no_database_stores(app: Flask) -> None:
     assert "\\udcff" in (entry(app).traceback or "")
 
 
+def test_an_sobject_of_any_name_goes_to_quarantine(app: Flask) -> None:
+    """Salesforce's have 40 letters, and with prefix and suffix a few more; the column holds 80."""
+    body = compose("Account", acme()).replace(b"sf:Account", b"sf:" + b"A" * 200)
+    assert list(post(app, body).outcomes.values()) == ["quarantined"]
+    assert (entry(app).sobject or "").startswith("A" * 80)
+
+
 def test_a_receiver_of_what_is_committed_may_raise_it_too(app: Flask) -> None:
     def refuse(sender: Any, **_: Any) -> None:
         raise ValueError("no file \0")

@@ -15,7 +15,7 @@ from omreceiver.schema.notification import Message
 from omreceiver.store import quarantine, tables
 from omreceiver.store.plan import Outcome, Settled
 from omreceiver.store.statements import among, insert_under
-from omreceiver.store.text import storable
+from omreceiver.store.text import short_id, short_name, storable
 
 N = tables.notification.c
 
@@ -83,7 +83,7 @@ def _message_row(message: Message, outcomes: Mapping[str, int], body: bytes | No
         "received_at": datetime.now(UTC),
         "organization_id": message.organization_id,
         "action_id": message.action_id,
-        "sobject": message.sobject,
+        "sobject": short_name(message.sobject),
         "wsdl": message.wsdl,
         "raw": message.raw,
         "again": message.again,
@@ -96,7 +96,7 @@ def _notification_row(message: Message, entry: Settled) -> dict[str, Any]:
     return {
         "organization_id": message.organization_id,
         "notification_id": entry.notification.id,
-        "record_id": quarantine.short(entry.record_id),
+        "record_id": short_id(entry.record_id),
         "outcome": str(entry.outcome),
         "detail": dict(entry.detail) if entry.detail else None,
     }

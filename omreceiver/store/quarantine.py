@@ -14,7 +14,7 @@ from omreceiver.store import tables
 from omreceiver.store.database import for_writing
 from omreceiver.store.plan import Settled
 from omreceiver.store.statements import in_parts
-from omreceiver.store.text import storable
+from omreceiver.store.text import short_id, short_name, storable
 
 Q = tables.quarantine.c
 #: what `outcome` says of an entry that was given up; the others are outcomes of another attempt
@@ -94,8 +94,8 @@ def _row(message: Message, entry: Settled) -> dict[str, Any]:
         "organization_id": message.organization_id,
         "notification_id": entry.notification.id,
         "action_id": message.action_id,
-        "sobject": entry.notification.sobject,
-        "record_id": short(entry.notification.record_id),
+        "sobject": short_name(entry.notification.sobject),
+        "record_id": short_id(entry.notification.record_id),
         "fragment": entry.notification.fragment(),
         "wsdl": message.wsdl,
         "raw": message.raw,
@@ -110,11 +110,6 @@ def _why(entry: Settled) -> dict[str, Any]:
         "reason": storable(str(entry.error)),
         "traceback": storable(entry.traceback) if entry.traceback else None,
     }
-
-
-def short(record_id: str | None) -> str | None:
-    """A record ID can be anything before it is read; the column holds 18 characters."""
-    return record_id[:18] if record_id else None
 
 
 def entries(engine: Engine, wanted: Wanted = OPEN, *, newest_first: bool = False) -> Iterator[Entry]:
