@@ -3,7 +3,7 @@
 message.read    element → Message      XML ends here
 guard.vet       Message → nothing, or a refusal
 received        Message → receivers of `message_received`
-learn, selected Message → what om_key_prefix and om_action hold of it: which fields its action selects
+learn, selected Message → which fields its action selects; key prefixes and field lists are remembered
 plan.make       Message → Plan         text ends here: typed values, one row a record
 store.apply     Plan    → Receipt      one transaction; SQL ends here
 announce        Receipt → receivers of `committed`, `notification_quarantined` and `reference_resolved`

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from flask import Flask
-from sqlalchemy import Engine, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped
 
 from omreceiver import ExternalId, Field, OutboundMessages, RecordMixin, Settings
@@ -22,10 +20,9 @@ from omreceiver.records.layout import Model
 from omreceiver.records.models import mapped_classes
 from omreceiver.records.record import Record
 from omreceiver.signals.durable import durable_receivers
-from omreceiver.store import tables
-from omreceiver.store.database import for_writing
-from omreceiver.store.upgrade import alembic_config, upgrade
+from omreceiver.store.upgrade import upgrade
 from tests.databases import DATABASES, SERVERS, fresh_database
+from tests.spaces import make_book_keeping, prepared_database, throw_away
 
 ROOT = Path(__file__).parent.parent
 MakeApp = Callable[..., Flask]
@@ -35,16 +32,29 @@ FIGURES = ("storm", "convergence")
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind in turn."""
-    with fresh_database(request.param, tmp_path) as url:
+    """A database of each kind in turn, that holds nothing but the tables of the book-keeping."""
+    with prepared_database(request.param, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=SERVERS)
 def server_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind that is a server of its own."""
+    """The same of each kind that is a server of its own."""
+    with prepared_database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind in turn, that holds nothing."""
     with fresh_database(request.param, tmp_path) as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spaces_go_in_the_end() -> Iterator[None]:
+    yield
+    throw_away(*SERVERS)
 
 
 @pytest.fixture
@@ -62,19 +72,11 @@ def make_app() -> Iterator[MakeApp]:
             app.config.update(settings, DATABASE_URL=url, OMRECEIVER_WSDL_DIR=str(wsdl_dir), TESTING=True)
             parts = OutboundMessages(records).init_app(app, page="/")
             stack.callback(parts.engine.dispose)
-            _make_book_keeping(parts.engine)
+            make_book_keeping(parts.engine)
             upgrade(parts.engine, parts.models)
             return app
 
         yield make
-
-
-def _make_book_keeping(engine: Engine) -> None:
-    """What the migrations make, as test_upgrade.py shows, in a third of their time: most tests begin here."""
-    with for_writing(engine).begin() as connection:
-        if not inspect(connection).has_table(tables.message.name):
-            tables.metadata.create_all(connection, checkfirst=False)
-            command.stamp(alembic_config(connection), "head")
 
 
 @pytest.fixture

@@ -32,20 +32,26 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder}/test.db"
         return
-    server = create_engine(make_url(SERVERS[kind]).set(drivername=DRIVERS[kind]), isolation_level="AUTOCOMMIT")
+    there = server(kind)
     try:
-        _make_space(server, kind)
-        yield _url_of_space(kind)
+        make_space(there, kind)
+        yield url_of_space(kind)
     finally:
-        _drop_space(server, kind)
-        server.dispose()
+        drop_space(there, kind)
+        there.dispose()
 
 
-def _make_space(server: Engine, kind: str) -> None:
+def server(kind: str) -> Engine:
+    """Where spaces are made and dropped."""
+    return create_engine(make_url(SERVERS[kind]).set(drivername=DRIVERS[kind]), isolation_level="AUTOCOMMIT")
+
+
+def make_space(there: Engine, kind: str, name: str = "") -> None:
+    """An empty space of this process, by a name of its own where there are several."""
     try:
-        with server.connect() as connection:
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {SPACE}" + (" CASCADE" if kind == "postgresql" else "")))
-            connection.execute(text(f"CREATE SCHEMA {SPACE}"))
+        with there.connect() as connection:
+            connection.execute(text(_drop(kind, name)))
+            connection.execute(text(f"CREATE SCHEMA {SPACE}{name}"))
     except DBAPIError as error:
         sentence = f"{kind} does not answer at {SERVERS[kind]}: {error.orig}"
         if os.environ.get("CI") == "true":
@@ -53,18 +59,22 @@ def _make_space(server: Engine, kind: str) -> None:
         pytest.skip(sentence)
 
 
-def _url_of_space(kind: str) -> str:
+def url_of_space(kind: str, name: str = "") -> str:
     url = make_url(SERVERS[kind])
     if kind == "mariadb":
-        return url.set(database=SPACE).render_as_string(hide_password=False)
-    options = {"options": f"-csearch_path={SPACE}"}
+        return url.set(database=SPACE + name).render_as_string(hide_password=False)
+    options = {"options": f"-csearch_path={SPACE}{name}"}
     return url.set(query=options).render_as_string(hide_password=False)
 
 
-def _drop_space(server: Engine, kind: str) -> None:
+def drop_space(there: Engine, kind: str, name: str = "") -> None:
     try:
-        with server.connect() as connection:
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {SPACE}" + (" CASCADE" if kind == "postgresql" else "")))
+        with there.connect() as connection:
+            connection.execute(text(_drop(kind, name)))
     except DBAPIError:
         # it never answered, and the test has said so
         return
+
+
+def _drop(kind: str, name: str) -> str:
+    return f"DROP SCHEMA IF EXISTS {SPACE}{name}" + (" CASCADE" if kind == "postgresql" else "")

@@ -492,16 +492,16 @@ def test_after_any_story_nothing_differs_and_what_is_damaged_is_mended(
 
 
 def test_tables_in_a_schema_of_their_own_are_not_touched_by_the_scratch(
-    make_app: MakeApp, database_url: str, base: Any
+    make_app: MakeApp, empty_url: str, base: Any
 ) -> None:
-    schema = "main" if database_url.startswith("sqlite") else SPACE
+    schema = "main" if empty_url.startswith("sqlite") else SPACE
 
     class Account(base, sobject="Account"):  # type: ignore[call-arg]
         external_id: Mapped[str] = ExternalId("ERP_Id__c")
         name: Mapped[str | None] = Field("Name")
         __table_args__ = {"schema": schema, "mysql_charset": "utf8mb4"}
 
-    app = make_app(database_url, base)
+    app = make_app(empty_url, base)
     send(app, acme())
     damage(app, "UPDATE account SET name = 'mine'")
     assert told(rebuild(parts_of(app))) == {ONE: ("differs", {"name": ("mine", "Acme")})}

@@ -319,13 +319,13 @@ def test_no_other_relay_takes_a_delivery_whose_receiver_still_runs(
 ) -> None:
     """Though it runs longer than the lease, which is renewed meanwhile."""
     parts = parts_of(app)
-    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=2))
     taken: list[Fate | None] = []
 
     @receiver(committed, sender=account, durable="slow")
     def slow(sender: type, **_: Any) -> None:
         for _turn in range(12):
-            time.sleep(0.1)
+            time.sleep(0.25)
             taken.append(delivery.deliver_next(parts.engine, parts.models))
 
     send(app, Name="Acme")
@@ -341,15 +341,21 @@ from sqlalchemy.orm import Mapped
 from omreceiver import ExternalId, Record, committed, receiver
 from omreceiver.relays import lease
 
-lease.LEASE = timedelta(seconds=2)
+lease.LEASE = timedelta(seconds=6)
 
 class Account(Record, sobject="Account"):
     external_id: Mapped[str] = ExternalId("ERP_Id__c")
 
 @receiver(committed, sender=Account, durable="shared")
 def tell(sender, event_id, **kwargs):
-    pathlib.Path(os.environ["TOLD"], f"{event_id}-{os.getpid()}-{time.monotonic_ns()}").touch()
-    time.sleep(60 if "HANG" in os.environ else 0.02)
+    told = pathlib.Path(os.environ["TOLD"])
+    (told / f"{event_id}-{os.getpid()}-{time.monotonic_ns()}").touch()
+    if "HANG" in os.environ:
+        time.sleep(60)
+    crowd, until = int(os.environ.get("CROWD", 1)), time.monotonic() + 30
+    while len({path.name.split("-")[1] for path in told.iterdir()}) < crowd and time.monotonic() < until:
+        time.sleep(0.02)  # for the others to begin
+    time.sleep(0.02)
 """
 
 
@@ -364,6 +370,7 @@ def test_two_relays_share_the_work_and_deliver_everything_once(server_url: str, 
         "PYTHONPATH": f"{tmp_path}:{ROOT}",
         "OMRECEIVER_WSDL_DIR": "nowhere",
         "TOLD": str(folder),
+        "CROWD": "3",
         "PATH": os.environ["PATH"],
     }
     command = [sys.executable, "-m", "omreceiver"]

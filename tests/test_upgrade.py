@@ -31,9 +31,9 @@ LEDGER = {*tables.metadata.tables, "om_alembic_version"}
 
 
 @pytest.fixture
-def open_parts(database_url: str, tmp_path: Path) -> Iterator[Open]:
+def open_parts(empty_url: str, tmp_path: Path) -> Iterator[Open]:
     """open_parts(records): a receiver of the WSDLs that are in tmp_path now; its database stays what it was."""
-    settings = Settings.from_mapping({"DATABASE_URL": database_url, "OMRECEIVER_WSDL_DIR": str(tmp_path)})
+    settings = Settings.from_mapping({"DATABASE_URL": empty_url, "OMRECEIVER_WSDL_DIR": str(tmp_path)})
     with ExitStack() as stack:
 
         def opened(records: Any = ()) -> Parts:
