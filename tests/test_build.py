@@ -241,12 +241,12 @@ def test_the_shipped_wsdls_become_tables(database_url: str) -> None:
         engine.dispose()
 
 
-def test_the_longest_names_that_salesforce_allows_are_kept_by_every_database(database_url: str) -> None:
+def test_the_longest_names_that_salesforce_allows_are_kept_by_every_database(empty_url: str) -> None:
     word = "AbCdEfGhIjKlMnOpQrStUvWxYzAbCdEfGhIjKlMn"
     field = FieldType(f"acmeindustries1__{word}__c", "reference")
     layout = built(f"acmeindustries1__{word}__c", field)
     column: Any = layout.by_attribute[layout.slots[field.name].attribute]
-    engine = open_engine(Settings.from_mapping({"DATABASE_URL": database_url}).database_url)
+    engine = open_engine(Settings.from_mapping({"DATABASE_URL": empty_url}).database_url)
     row = {"external_id": "A", "child_name": "A", "salesforce_id": "a00", "organization_id": "00D", column.name: "005"}
     try:
         layout.root.create(engine)
