@@ -76,7 +76,8 @@ class Sides:
         ids = {rebuilt.salesforce_id for rebuilt in batch}
         there = list(self._look(family, {rebuilt.key for rebuilt in batch}, ids))
         by_id, by_key = {each.salesforce_id: each for each in there}, {each.key: each for each in there}
-        known = ids | self._in_scratch(family[0], by_id.keys() - ids)
+        others = by_id.keys() - ids
+        known = ids | self._in_scratch(family[0], others) | self._gone(others)
         met = 0
         for rebuilt in batch:
             mine, holder = by_id.get(rebuilt.salesforce_id), by_key.get(rebuilt.key)
@@ -152,6 +153,11 @@ class Sides:
         if not ids:
             return set()
         return set(self.scratch.scalars(select(root.c.salesforce_id).where(root.c.salesforce_id.in_(sorted(ids)))))
+
+    def _gone(self, ids: Collection[str]) -> set[str]:
+        """Of these records those that were deleted, as a tombstone of the scratch tells."""
+        told = select(T.salesforce_id).where(T.salesforce_id.in_(sorted(ids)), T.deleted_at.is_not(None))
+        return set(self.scratch.scalars(told)) if ids else set()
 
     def _count(self, root: Table) -> int:
         return self.real.scalar(select(func.count()).select_from(root)) or 0
