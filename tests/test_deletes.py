@@ -409,3 +409,55 @@ def test_a_column_of_yours_may_be_named_deleted_at_where_nothing_is_marked(
         }
         assert "quarantined" not in send(app, lead, sobject="Lead")
     assert {row["external_id"]: row["deleted_at"] for row in tables_of(app)["lead"]}["B"] == "noon"
+
+
+# -- in one second ----------------------------------------------------------------------------------------------------
+
+
+def test_a_record_deleted_in_the_second_of_its_save_is_deleted(app: Flask) -> None:
+    send(app, acme(5))
+    assert tombstone(app, 5) == ["deleted"]
+    assert counts(app)["account"] == 0
+
+
+def test_a_record_marked_in_the_second_of_its_save_is_marked(marking: Flask) -> None:
+    send(marking, acme(5))
+    assert send(marking, acme(5, IsDeleted="true")) == ["deleted"]
+    assert marked(marking)[2] == at(5)
+
+
+def test_a_save_of_the_second_in_which_a_record_was_deleted_does_not_bring_it_back(marking: Flask) -> None:
+    send(marking, acme(1))
+    tombstone(marking, 5)
+    send(marking, acme(5))
+    assert marked(marking)[2] == at(5)
+
+
+# -- keys of what is marked -------------------------------------------------------------------------------------------
+
+
+def test_a_marked_record_whose_row_was_given_away_does_not_come_back(marking: Flask) -> None:
+    send(marking, acme(1), acme(1, Id=TWO, ERP_Id__c="A-2"))
+    tombstone(marking, 2)
+    assert send(marking, acme(3, Id=TWO)) == ["rekeyed"]
+    assert send(marking, acme(1, ERP_Id__c="A-9")) == ["stale"]
+    assert [row["salesforce_id"] for row in tables_of(marking)["account"]] == [TWO]
+
+
+def test_a_record_whose_key_is_its_id_is_marked_and_stays(make_app: MakeApp, database_url: str, base: Any) -> None:
+    account = declare(base, "mark")
+    records = [account, *account.__subclasses__(), DELETED]
+    app = make_app(database_url, records, OMRECEIVER_MISSING_EXTERNAL_ID="use-salesforce-id")
+    send(app, acme(Id=TWO, ERP_Id__c="A-2"))
+    assert send(app, {name: value for name, value in acme().items() if name != "ERP_Id__c"}) == ["created"]
+    assert tombstone(app, 5) == ["deleted"]
+    held = {row["external_id"]: row["deleted_at"] for row in tables_of(app)["account"]}
+    assert held == {ONE: at(5), "A-2": None}
+
+
+def test_a_deletion_that_does_not_tell_the_class_marks_all_the_same(marking: Flask) -> None:
+    send(marking, acme(1))
+    told = {"Id": ONE, "ERP_Id__c": "A-1", "Name": "Acme", "SystemModstamp": at(5), "IsDeleted": "true"}
+    assert send(marking, told, action_id="04kxx00000000zzBAA") == ["deleted"]
+    assert marked(marking) == ("Acme", at(5), at(5))
+    assert counts(marking) == {"account": 1, "partner_account": 1}

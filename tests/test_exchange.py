@@ -67,6 +67,10 @@ def queue(broker: str, name: str) -> Iterator[Any]:
     forget(broker, name)
 
 
+#: outlives a restart of the broker
+PERSISTENT = 2
+
+
 @contextmanager
 def behind_proxy(broker: str) -> Iterator[tuple[Proxy, str]]:
     """A proxy before a broker, with the URL that leads through it."""
@@ -83,6 +87,17 @@ def send(app: Flask, **fields: Any) -> None:
     assert post(app, compose("Account", {"ERP_Id__c": "A-1", "Id": "001000000000001AAA", **fields})).ack
 
 
+def test_a_connection_that_went_stale_is_made_anew(app: Flask, broker: str, name: str, queue: Any) -> None:
+    with behind_proxy(broker) as (proxy, there):
+        exchange("warehouse", there, to=name)
+        send(app, Name="one")
+        assert deliver_all(app) == [Fate.DELIVERED]
+        proxy.cut()
+        proxy.mend()
+        send(app, Name="two")
+        assert deliver_all(app) == [Fate.DELIVERED]
+
+
 def test_an_event_reaches_a_queue_that_is_bound(app: Flask, broker: str, name: str, queue: Any) -> None:
     exchange("warehouse", broker, to=name, sender="Account")
     send(app, Name="Müller")
@@ -96,6 +111,7 @@ def test_an_event_reaches_a_queue_that_is_bound(app: Flask, broker: str, name: s
     told = json.loads(updated.body)
     assert (told["data"]["key"], told["data"]["changed"]["name"]) == ("A-1", ["Müller", "Acme"])
     assert updated.content_type == "application/json"
+    assert updated.properties["delivery_mode"] == PERSISTENT
     assert updated.properties["message_id"] == f"warehouse-{told['data']['event_id']}"
 
 

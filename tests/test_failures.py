@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from omreceiver import Settings
 from omreceiver.errors import NoClass, ReceiverRaised, Unavailable
@@ -226,3 +226,13 @@ def test_a_lost_connection_is_tried_again_but_once(server_url: str) -> None:
 
 def test_our_own_words_about_a_record_are_about_the_record() -> None:
     assert verdict(NoClass()) is Verdict.RECORD
+
+
+def test_after_each_conflict_the_pause_is_twice_as_long_up_to_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    monkeypatch.setattr("time.sleep", slept.append)
+    attempts = Attempts(Deadline.of(Message("00D", "04k", ()), timedelta(seconds=30)))
+    for _ in range(8):
+        attempts.again(OperationalError("UPDATE", {}, Exception(1213, "Deadlock")))
+    assert slept == [0.04, 0.08, 0.16, 0.32, 0.64, 1, 1, 1]

@@ -16,7 +16,7 @@ from omreceiver.app import parts_of
 from omreceiver.store import tables
 from omreceiver.testing import Recorder, compose
 from omreceiver.testing.replay import Case, Replayed, post
-from tests.accounts import at
+from tests.accounts import TWO, at
 from tests.conftest import MakeApp, tables_of
 from tests.statements import statements
 from tests.wsdls import wsdl_text
@@ -38,7 +38,13 @@ WSDLS = {
         "SystemModstamp": "xsd:dateTime",
     },
 }
-ACTIONS = {"Sales": SALES, "Service": SERVICE}
+#: and of two that send a little only
+PHONES, KEYS = "04kxx000000pho1AAA", "04kxx000000key1AAA"
+WSDLS |= {
+    "Phones": {"Phone": "xsd:string", "SystemModstamp": "xsd:dateTime"},
+    "Keys": {"ERP_Id__c": "xsd:string", "SystemModstamp": "xsd:dateTime"},
+}
+ACTIONS = {"Sales": SALES, "Service": SERVICE, "Phones": PHONES, "Keys": KEYS}
 
 
 @pytest.fixture
@@ -70,6 +76,12 @@ def outcome(answer: Replayed) -> str:
     assert answer.ack, answer
     [found] = answer.outcomes.values()
     return found
+
+
+def send_only(app: Flask, team: str, second: int, **fields: str) -> str:
+    """As `send`, of an action that selects nothing but these fields."""
+    body = compose("Account", {"Id": RECORD, "SystemModstamp": at(second), **fields}, action_id=ACTIONS[team])
+    return outcome(post(app, body, case=Case(Path("message.xml"), wsdl=team)))
 
 
 def row(app: Flask) -> dict[str, Any]:
@@ -188,3 +200,28 @@ def test_a_record_that_is_back_begins_anew_for_every_action(app: Flask) -> None:
     assert send(app, "Service", 4, Name="Acme", Phone="554") == "stale"
     assert send(app, "Service", 6, Name="Acme", Phone="556") == "updated"
     assert row(app) == {"name": "Acme", "rating": "Hot", "phone": "556", "modstamp": at(7)}
+
+
+def test_a_key_is_as_old_as_the_last_message_that_sent_it(app: Flask) -> None:
+    """Another record may claim it, though an action without the key has sent something newer."""
+    assert send(app, "Sales", 1, Name="Acme") == "created"
+    assert send_only(app, "Phones", 5, Phone="555") == "updated"
+    assert send(app, "Sales", 3, Id=TWO, Name="Acme anew") == "updated"
+    assert tables_of(app)["account"][0]["salesforce_id"] == TWO
+
+
+def test_an_older_message_still_moves_the_key_that_no_newer_one_sends(app: Flask) -> None:
+    assert send_only(app, "Keys", 1, ERP_Id__c="A-1") == "created"
+    assert send_only(app, "Phones", 5, Phone="555") == "updated"
+    assert send_only(app, "Keys", 3, ERP_Id__c="A-2") == "rekeyed"
+    assert tables_of(app)["account"][0]["external_id"] == "A-2"
+
+
+def test_a_row_that_is_taken_over_is_fresh_for_every_action(app: Flask) -> None:
+    send(app, "Sales", 1, Name="Acme", Rating="Hot")
+    send(app, "Service", 1, Name="Acme")
+    send(app, "Sales", 4, Id=TWO, ERP_Id__c="A-2", Name="Two")
+    send(app, "Sales", 5, Id=TWO, ERP_Id__c="A-2", Name="Two", IsDeleted="true")
+    assert send(app, "Sales", 7, Id=TWO, Name="Two again", Rating="Hot") == "updated"
+    assert send(app, "Service", 4, Id=TWO, Name="Two", Phone="554") == "stale"
+    assert row(app)["phone"] is None

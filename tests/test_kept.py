@@ -17,7 +17,7 @@ from omreceiver import ExternalId, Field, committed, post_save, pre_save, receiv
 from omreceiver.app import parts_of
 from omreceiver.config import Settings
 from omreceiver.redo import Redone, Selection, choose, entries, replay_kept, retry
-from omreceiver.relays import delivery
+from omreceiver.relays import delivery, outbox
 from omreceiver.store import quarantine, tables
 from omreceiver.store.prune import KINDS, Limits, due, prune
 from omreceiver.store.quarantine import Wanted
@@ -275,6 +275,18 @@ def test_what_was_stored_and_fails_now_is_in_quarantine(app: Flask) -> None:
     assert count(app, "om_notification", "outcome = 'created'") == 1
 
 
+def test_what_was_mended_and_fails_again_has_an_entry_of_its_own(app: Flask) -> None:
+    with refusing("Acme"):
+        send(app, acme())
+    assert replayed(app) == [(1, ["created"])]
+    settled = quarantine.entry(parts_of(app).engine, 1)
+    empty(app)
+    with refusing("Acme"):
+        assert replayed(app) == replayed(app) == [(1, ["quarantined"])]
+    assert [each.number for each in entries(parts_of(app), Wanted())] == [2]
+    assert quarantine.entry(parts_of(app).engine, 1) == settled
+
+
 # -- prune ------------------------------------------------------------------------------------------------------------
 
 
@@ -369,6 +381,24 @@ def test_events_go_when_every_receiver_has_had_them(app: Flask) -> None:
         connection.execute(update(tables.event).values(created_at=datetime.now(UTC) - timedelta(days=31)))
     assert pruned(app) == {"events": 1}
     assert count(app, "om_event") == count(app, "om_delivery", "delivered_at IS NULL") == count(app, "om_delivery") == 1
+
+
+def test_events_that_are_given_up_or_were_delivered_just_now_stay(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    @receiver(committed, durable="erp")
+    def erp(sender: Any, instance: Any, **_: Any) -> None:
+        if instance.name == "Bad":
+            raise ConnectionError("the ERP is away")
+
+    monkeypatch.setattr(outbox, "ATTEMPTS", 1)
+    send(app, acme(Name="Bad"))
+    parts = parts_of(app)
+    assert delivery.deliver_next(parts.engine, parts.models) == "parked"
+    with parts.engine.begin() as connection:
+        connection.execute(update(tables.event).values(created_at=datetime.now(UTC) - timedelta(days=31)))
+    send(app, acme(Id=TWO, ERP_Id__c="A-2"))
+    assert delivery.deliver_next(parts.engine, parts.models) == "delivered"
+    assert pruned(app) == {}
+    assert outbox.unpark(parts.engine, "erp") == 1
 
 
 def test_a_prune_of_many_takes_several_transactions(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,13 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from functools import partial, wraps
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Mapped, Session
 
 from omreceiver import (
@@ -35,7 +36,8 @@ from omreceiver.app import parts_of
 from omreceiver.errors import DeclarationError, NotAdmitted, NotSoap, Refusal
 from omreceiver.relays import delivery
 from omreceiver.relays.backlog import backlogs
-from omreceiver.signals import OF_MESSAGES, OF_RECORDS, Sent, Signal, named
+from omreceiver.signals import OF_MESSAGES, OF_RECORDS, Sent, Signal, named, recording
+from omreceiver.signals.running import call
 from omreceiver.store import tables
 from omreceiver.testing import Recorder, compose
 from omreceiver.testing.replay import post
@@ -337,6 +339,64 @@ def test_an_async_receiver_raises_and_writes_like_any_other(app: Flask, account:
     assert tables_of(app)["account"][0]["rating"] == "seen"
     answer = post(app, compose("Account", {"ERP_Id__c": "A-2", "Rating": "Hot"}))
     assert list(answer.outcomes.values()) == ["quarantined"]
+
+
+def test_a_name_is_heard_beside_a_class(account: Any) -> None:
+    signal, told = Signal("test", "A signal of this test."), list[str]()
+    signal.connect(heard(told, "by its name"), "Account")
+    signal.connect(heard(told, "by its class"), account)
+    signal.send(account)
+    assert told == ["by its name", "by its class"]
+
+
+def test_one_that_is_connected_twice_keeps_its_place(account: Any) -> None:
+    signal, told = Signal("test", "A signal of this test."), list[str]()
+    first, second = heard(told, "first"), heard(told, "second")
+    for function in (first, second, first):
+        signal.connect(function, account)
+    signal.send(account)
+    assert told == ["first", "second"]
+
+
+def test_an_async_receiver_in_a_loop_keeps_its_context() -> None:
+    """A request ID, or a tenant."""
+    request_id = ContextVar("request_id", default="none")
+
+    async def tells(sender: Any, **_: Any) -> str:
+        return request_id.get()
+
+    async def serve() -> object:
+        request_id.set("r-1")
+        return call("committed", tells, None, {}, None)
+
+    assert asyncio.run(serve()) == "r-1"
+
+
+def test_a_recording_ends_with_an_exception() -> None:
+    signal = Signal("test", "A signal of this test.")
+    with pytest.raises(KeyError), recording(signal):
+        raise KeyError
+    assert not signal.receivers
+
+
+def test_a_durable_receiver_is_of_one_class_or_of_all() -> None:
+    with pytest.raises(DeclarationError, match="of one class or of all"):
+        receiver(committed, durable="erp", sender=["Account", "Contact"])(heard([]))
+
+
+def test_the_ack_stands_though_what_a_receiver_raised_cannot_be_noted(
+    make_app: MakeApp, sqlite_url: str, account: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(sqlite_url, [account, *account.__subclasses__()])
+
+    def breaks(sender: Any, **_: Any) -> None:
+        with parts_of(app).engine.begin() as connection:
+            connection.execute(text("ALTER TABLE om_notification RENAME TO elsewhere"))
+        raise ValueError("nobody minds")
+
+    receiver(committed, sender=account)(breaks)
+    send(app, Name="Acme")
+    assert "what a receiver raised is not in the ledger" in caplog.text
 
 
 def test_a_slow_receiver_is_named_with_its_time(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +17,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, text
 
+from omreceiver import committed, receiver
 from omreceiver.app import parts_of
 from omreceiver.errors import ConfigurationError
+from omreceiver.relays import lease, outbox
 from omreceiver.relays import notify as module
-from omreceiver.relays import outbox
 from omreceiver.relays.notify import Event, listen, notify
+from omreceiver.signals.durable import durable_receivers
 from omreceiver.testing import compose
 from omreceiver.testing.replay import post
 from tests.conftest import MakeApp
@@ -126,6 +130,15 @@ def hearing(app: Flask, url: str) -> Iterator[Callable[[], list[str]]]:
         yield lambda: [each.payload for each in connection.notifies(timeout=1) if each.pid in pids]
 
 
+def test_only_events_of_listeners_are_notified(app: Flask, url: str) -> None:
+    durable_receivers.disconnect("dashboard")
+    receiver(committed, durable="crm")(lambda sender, **_: None)
+    notify("contacts", sender="Contact")
+    with hearing(app, url) as heard:
+        send(app, "A-1")
+        assert heard() == []
+
+
 def test_a_notification_carries_event_ids_and_never_too_many(app: Flask, url: str) -> None:
     """At the largest IDs that there are."""
     with parts_of(app).engine.begin() as connection:
@@ -195,3 +208,56 @@ def test_elsewhere_events_wait_without_a_word(make_app: MakeApp, sqlite_url: str
     app = make_app(sqlite_url, [account])
     send(app, "A-1")
     assert (deliver_all(app), status(app)) == ([], (1, 0, 0))
+
+
+# -- several of one name, and the end ---------------------------------------------------------------------------------
+
+
+def test_what_one_gives_back_another_has_at_once(app: Flask, url: str) -> None:
+    send(app, "A-1")
+    with (
+        ThreadPoolExecutor(1) as pool,
+        closing(listen("dashboard", url)) as one,
+        closing(listen("dashboard", url)) as other,
+    ):
+        assert next(one).key == "A-1"
+        waits = pool.submit(next, other)
+        time.sleep(1)
+        one.close()
+        assert waits.result(20).key == "A-1"
+
+
+def test_what_a_listener_works_on_is_nobody_elses(app: Flask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it takes longer than the lease."""
+    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=2))
+    send(app, "A-1")
+    with closing(listen("dashboard", url)) as events:
+        next(events)
+        time.sleep(3)
+        assert outbox.claim(parts_of(app).engine, ["dashboard"]) is None
+
+
+def test_a_listener_hears_of_some_fields(app: Flask, url: str) -> None:
+    notify("names", fields={"Name"})
+    one = {"Id": "001000000000001AAA"}
+    send(app, "A-1", **one)
+    send(app, "A-2", **one, Name="A-1!")
+    send(app, "A-2", **one, Name="Acme")
+    with closing(listen("names", url)) as events:
+        assert [next(events).changed["name"][1] for _ in range(2)] == ["A-1!", "Acme"]
+
+
+def test_a_listener_ends_though_its_server_is_away(
+    make_app: MakeApp, account: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    notify("dashboard", sender="Account")
+    with own_postgres() as server:
+        app = make_app(server.url, [account])
+        send(app, "A-1")
+        events = listen("dashboard", server.url)
+        next(events)
+        server.stop()
+        events.close()
+        assert "an event waits for the end of its lease" in caplog.text
+        server.start()
+        parts_of(app).engine.dispose()

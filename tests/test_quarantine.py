@@ -319,6 +319,15 @@ def test_what_lost_its_type_on_the_way_is_of_the_sobject_of_its_url(make_app: Ma
     assert [each.number for each in entries(parts_of(app), Wanted(), "Contact")] == [1]
 
 
+def test_many_are_read_some_at_a_time(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "BATCH", 2)
+    with refusing("Acme"):
+        send(app, *(acme(Id=new_id("001"), ERP_Id__c=f"A-{number}") for number in range(5)))
+    for newest_first, numbers in ((False, [1, 2, 3, 4, 5]), (True, [5, 4, 3, 2, 1])):
+        found = entries(parts_of(app), Wanted(), newest_first=newest_first)
+        assert [each.number for each in found] == numbers
+
+
 def test_the_newest_come_first_when_asked_for(four: Flask) -> None:
     found = entries(parts_of(four), Wanted(), newest_first=True)
     assert [each.number for each in found] == [4, 3, 2, 1]

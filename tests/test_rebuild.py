@@ -89,6 +89,24 @@ def damage(app: Flask, *statements: str) -> None:
             connection.execute(text(statement))
 
 
+def insert_row(app: Flask, row: dict[str, Any]) -> None:
+    """Put a row back into the root of accounts."""
+    [account] = [table for table in parts_of(app).models.tables() if table.name == "account"]
+    with parts_of(app).engine.begin() as connection:
+        connection.execute(account.insert(), row)
+
+
+def restore(app: Flask, backup: dict[str, list[dict[str, Any]]]) -> None:
+    """Have the class tables hold what they held."""
+    class_tables = parts_of(app).models.tables()
+    with parts_of(app).engine.begin() as connection:
+        for table in reversed(class_tables):
+            connection.execute(table.delete())
+        for table in class_tables:
+            for row in backup[table.name]:
+                connection.execute(table.insert(), row)
+
+
 def everything(app: Flask) -> dict[str, Any]:
     """Every row of every table, ours included."""
     with parts_of(app).engine.connect() as connection:
@@ -303,6 +321,53 @@ def test_a_key_that_another_record_holds_is_not_taken_from_it(app: Flask) -> Non
     assert (told(found), found.fresher) == ({}, 1)
 
 
+def test_a_key_goes_from_a_record_that_was_deleted_to_the_one_that_has_it_now(app: Flask) -> None:
+    """An older backup was restored."""
+    send(app, partner())
+    backup = tables_of(app)
+    send(app, partner(2, IsDeleted="true"))
+    send(app, partner(3, Id=THREE))
+    before = tables_of(app)
+    restore(app, backup)
+    assert {record: what for record, (what, _) in mended(app).items()} == {TWO: "deleted", THREE: "missing"}
+    assert tables_of(app) == before
+
+
+def test_a_key_that_becomes_free_is_given_back(app: Flask) -> None:
+    send(app, acme())
+    [row] = tables_of(app)["account"]
+    send(app, acme(2, IsDeleted="true"))
+    send(app, acme(3, Id=TWO))
+    before = tables_of(app)
+    damage(app, "UPDATE account SET external_id = 'B-1'")
+    insert_row(app, row)
+    assert {record: what for record, (what, _) in mended(app).items()} == {ONE: "deleted", TWO: "differs"}
+    assert tables_of(app) == before
+
+
+def test_keys_that_wait_for_a_record_that_stays_are_left_alone(app: Flask) -> None:
+    """One cannot have its key, so it keeps another one's, who then keeps its own."""
+    send(app, acme(), partner())
+    damage(
+        app,
+        "UPDATE account SET external_id = 'B-1' WHERE external_id = 'A-2'",
+        "UPDATE account SET external_id = 'A-2' WHERE external_id = 'A-1'",
+        "INSERT INTO account (external_id, child_name, salesforce_id, organization_id, mood, approved)"
+        " VALUES ('A-1', 'Account', '001000000000009AAA', '00D', 'GOOD', 1)",
+    )
+    assert mended(app) == {}
+    held = {row["salesforce_id"]: row["external_id"] for row in tables_of(app)["account"]}
+    assert held == {ONE: "A-2", TWO: "B-1", "001000000000009AAA": "A-1"}
+
+
+def test_a_record_that_was_deleted_in_the_second_of_its_save_goes_again(app: Flask) -> None:
+    send(app, acme())
+    [row] = tables_of(app)["account"]
+    assert send(app, acme(IsDeleted="true")) == ["deleted"]
+    insert_row(app, row)
+    assert mended(app) == {ONE: ("deleted", {})}
+
+
 # -- what is left alone -----------------------------------------------------------------------------------------------
 
 
@@ -361,6 +426,14 @@ def test_the_field_lists_in_force_are_those_that_the_receiver_has_learned(app: F
     send(app, acme(2))
     damage(app, "UPDATE om_message SET body = NULL WHERE id = 1", "UPDATE account SET revenue = 7")
     assert mended(app) == {ONE: ("differs", {"revenue": (Decimal(7), None)})}
+
+
+def test_what_a_class_marks_stays_though_the_message_that_saved_it_is_pruned(app: Flask) -> None:
+    send(app, marta(), sobject="Contact")
+    assert send(app, {"Id": MARTA}, sobject="Contact") == ["deleted"]
+    before = tables_of(app)
+    damage(app, "UPDATE om_message SET body = NULL WHERE id = 1")
+    assert (mended(app), tables_of(app)) == ({}, before)
 
 
 def test_what_was_deleted_by_a_message_that_is_pruned_stays_deleted(app: Flask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -159,3 +160,11 @@ def test_the_payload_is_json_whatever_a_record_holds(app: Flask, partner: Partne
     [(_, told)] = partner.heard
     assert told["data"]["record"]["extra"] == {"Unmapped__c": "kept in extra"}
     assert json.dumps(told)
+
+
+def test_who_does_not_answer_is_waited_for_no_longer_than_the_timeout(app: Flask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        webhook("partner", f"http://127.0.0.1:{silent.getsockname()[1]}/hooks", SECRET, timeout=0.2)
+        send(app, Name="Acme")
+        assert deliver_all(app) == [Fate.FAILED]
+    assert last_error(app).startswith("ReadTimeout")
