@@ -19,6 +19,7 @@ from omreceiver.schema.notification import Message
 from omreceiver.store.database import open_engine
 from omreceiver.store.deadline import Attempts, Deadline
 from omreceiver.store.failures import Verdict, verdict
+from omreceiver.store.insist import insist
 from tests.databases import fresh_database
 
 LIMIT = timedelta(seconds=4)
@@ -236,3 +237,52 @@ def test_after_each_conflict_the_pause_is_twice_as_long_up_to_a_second(monkeypat
     for _ in range(8):
         attempts.again(OperationalError("UPDATE", {}, Exception(1213, "Deadlock")))
     assert slept == [0.04, 0.08, 0.16, 0.32, 0.64, 1, 1, 1]
+
+
+# -- what commands write ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server_url", ["postgresql"], indirect=True)
+def test_a_command_insists_and_then_says_what_is_wrong_without_the_values(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    engine, tried = open_engine(driven(server_url)), list[int]()
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (k varchar(20) PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO t VALUES ('secret')"))
+
+    def insert() -> None:
+        tried.append(1)
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO t VALUES ('secret')"))
+
+    with pytest.raises(Unavailable, match="The tables cannot be written: duplicate key") as raised:
+        insist(insert, "The tables cannot be written")
+    assert "secret" not in str(raised.value)
+    assert len(tried) == 8
+    engine.dispose()
+
+
+def test_a_command_goes_on_when_the_conflict_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    conflicts = [OperationalError("UPDATE", {}, Exception(1213, "Deadlock")) for _ in range(3)]
+
+    def work() -> str:
+        if conflicts:
+            raise conflicts.pop()
+        return "done"
+
+    assert insist(work, "The tables cannot be written") == "done"
+
+
+def test_a_command_does_not_insist_where_nobody_is_in_the_way() -> None:
+    tried: list[int] = []
+
+    def work() -> None:
+        tried.append(1)
+        raise OperationalError("SELECT", {}, Exception(1142, "SELECT command denied"))
+
+    with pytest.raises(Unavailable):
+        insist(work, "The database cannot prune now")
+    assert len(tried) == 1

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from omreceiver.store import tables
 
@@ -52,8 +52,3 @@ def held(connection: Connection, *, settled: bool, limit: int, before: int | Non
     wanted = select(*COLUMNS).where(state).order_by(Q.id.desc()).limit(limit)
     found = connection.execute(wanted if before is None else wanted.where(Q.id < before))
     return [Held(*tuple(row)) for row in found]
-
-
-def open_entries(connection: Connection) -> int:
-    """How many wait for somebody."""
-    return connection.scalar(select(func.count()).select_from(tables.quarantine).where(Q.settled_at.is_(None))) or 0

@@ -86,7 +86,8 @@ def quarantine(parts: Parts) -> Response:
     settled = request.args.get("settled") == "1"
     with parts.engine.connect() as connection:
         entries = held.held(connection, settled=settled, limit=LIMIT, before=_number("before"))
-        return _page("quarantine", entries=entries, settled=settled, open=held.open_entries(connection), limit=LIMIT)
+    waiting = store_quarantine.count(parts.engine)
+    return _page("quarantine", entries=entries, settled=settled, open=waiting, limit=LIMIT)
 
 
 def entry(parts: Parts, number: int) -> Response:
