@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Mapped
 
 from omreceiver import Field, committed, receiver
@@ -127,6 +128,29 @@ def test_what_was_handed_over_is_told_again_after_an_hour(app: Flask) -> None:
     assert outbox.claim(parts_of(app).engine, [], ["erp"]) is not None
     [row] = deliveries(app)
     assert timedelta(minutes=59) < row.due_at - datetime.now(UTC) <= outbox.HANDED_OVER
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_first_is_found_though_postgresql_does_not_know_yet_how_many_wait(app: Flask) -> None:
+    """Nothing that is due is sorted: it is read in the order of its index."""
+    send(app, acme())
+    engine = parts_of(app).engine
+    with engine.begin() as connection:
+        [event], [waits] = (connection.execute(each.select()).mappings() for each in (tables.event, tables.delivery))
+        others = range(event["id"] + 1, event["id"] + 20_001)
+        connection.execute(tables.event.insert(), [{**event, "id": at} for at in others])
+        connection.execute(tables.delivery.insert(), [{**waits, "event_id": at, "record_id": f"{at}"} for at in others])
+    plans: list[str] = []
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT om_delivery"):
+            with connection.connection.driver_connection.cursor() as beside:
+                plans.extend(line for (line,) in beside.execute(f"EXPLAIN {statement}", parameters))
+
+    listen(engine, "before_cursor_execute", explain)
+    assert outbox.claim(engine, ["erp"]) is not None
+    assert any("ix_om_delivery_due_at" in line for line in plans)
+    assert not any("Sort" in line for line in plans)
 
 
 def test_unpark_leaves_what_was_delivered(app: Flask, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

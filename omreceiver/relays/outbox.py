@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, or_, select, text, update
 
 from omreceiver.relays import lease
 from omreceiver.store import tables
@@ -113,6 +113,7 @@ def _shown(error: str) -> str:
 
 def _take(engine: Engine, wanted: Select[Any], to_hand_over: Collection[str] = ()) -> Claim | None:
     with for_writing(engine).begin() as connection:
+        _in_order(connection)
         event = connection.execute(wanted.limit(1).with_for_update(skip_locked=True, of=tables.delivery)).first()
         if event is None:
             return None
@@ -121,6 +122,14 @@ def _take(engine: Engine, wanted: Select[Any], to_hand_over: Collection[str] = (
         values = {"due_at": datetime.now(UTC) + held, "attempts": taken.attempts}
         connection.execute(update(tables.delivery).where(*_same(taken)).values(values))
     return taken
+
+
+def _in_order(connection: Connection) -> None:
+    """Take the first from the index of what is due. PostgreSQL, while it has no statistics of a table that has grown
+    since, would look at everything that is due and sort it (measured: of a million, for 4 s).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_sort = off"))
 
 
 def _due(names: Collection[str], now: datetime, message_id: int | None) -> Select[Any]:
