@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from omreceiver.errors import ConstraintViolated, Unstorable
 from omreceiver.schema.notification import Message, Notification
 from omreceiver.store import decide, detail, events, ledger, present, removals, tell, tombstones, write
+from omreceiver.store.batch import Batch, Doubted, batch
 from omreceiver.store.database import for_writing
 from omreceiver.store.deadline import Attempts, Deadline
 from omreceiver.store.failures import Verdict, said, verdict
@@ -77,6 +78,8 @@ def apply(plan: Plan, engine: Engine, field_lists: FieldLists, deadline: Deadlin
     while True:
         try:
             return _transaction(plan, engine, field_lists, attempts, is_careful)
+        except Doubted:
+            attempts.is_asking = True
         except FAILURES as error:
             judged = attempts.again(error)
             # a key inserted by somebody else looks like a bad record: look again before being careful
@@ -87,15 +90,18 @@ def apply(plan: Plan, engine: Engine, field_lists: FieldLists, deadline: Deadlin
 def _transaction(plan: Plan, engine: Engine, field_lists: FieldLists, attempts: Attempts, is_careful: bool) -> Receipt:
     with for_writing(engine).begin() as connection:
         if plan.deletes:
-            tombstones.gate(connection, is_delete=True)
-        there = _look(connection, plan)
-        asked = not plan.message.again and (bool(attempts.failures) or _may_repeat(plan, there))
+            tombstones.close(connection)
+        asks = attempts.is_asking or is_careful or bool(plan.deletes)
+        there, sent = _look(connection, plan, asks), batch(connection)
+        asked = not plan.message.again and (attempts.is_asking or _may_repeat(plan, there))
         seen = ledger.known(connection, plan.message) if asked else set()
         # asked at most once a transaction, and only for a message that is older than a row
         lists = cache(partial(field_lists.of_all, connection, plan.message))
-        store = partial(_store, connection, lists=lists, deadline=attempts.deadline)
+        store = partial(_store, sent, lists=lists, deadline=attempts.deadline)
         fresh = plan.without(seen).newest()
-        stored = _store_each(connection, fresh, store) if is_careful else store(fresh, there)
+        stored = _store_each(sent, fresh, store) if is_careful else store(fresh, there)
+        if not asks:
+            tombstones.doubt(sent, plan.message, there.absent)
         settled = [
             *(_duplicate(s.notification) if s.notification.id in seen else s for s in fresh.settled),
             *(_duplicate(notification) for notification in plan.notifications() if notification.id in seen),
@@ -104,7 +110,7 @@ def _transaction(plan: Plan, engine: Engine, field_lists: FieldLists, attempts: 
         ]
         keep = bool(plan.reading.settings.keep_messages)
         settled = plan.message.in_order(settled)
-        message_id = ledger.enter(connection, plan.message, settled, keep_body=keep)
+        message_id = ledger.enter(sent, plan.message, settled, keep_body=keep)
         changed = tuple(plan.message.in_order(change for change in stored.changes if change.is_told))
         events.write(connection, plan.message, message_id, changed)
         attempts.deadline.check()
@@ -116,15 +122,16 @@ class There:
     """What the tables hold of the records of a plan, and what is remembered of those that they do not."""
 
     found: present.Found
+    #: the Salesforce IDs of those that are not there
+    absent: frozenset[str]
     gone: Mapping[str, Gone]
 
 
-def _look(connection: Connection, plan: Plan) -> There:
+def _look(connection: Connection, plan: Plan, asks: bool = True) -> There:
+    """What is remembered of absent records is hardly ever anything: it is asked for where it may be, or doubted."""
     found = present.read(connection, plan)
-    absent = [row for row in plan.rows if found.of(row) is None]
-    if absent and not plan.deletes:
-        tombstones.gate(connection, is_delete=False)
-    return There(found, tombstones.known(connection, plan.message, {row.salesforce_id for row in absent}))
+    absent = frozenset(row.salesforce_id for row in plan.rows if found.of(row) is None)
+    return There(found, absent, tombstones.known(connection, plan.message, absent) if asks else {})
 
 
 def _may_repeat(plan: Plan, there: There) -> bool:
@@ -142,9 +149,9 @@ def _duplicate(notification: Notification) -> Settled:
     return Settled(notification, Outcome.DUPLICATE)
 
 
-def _store(connection: Connection, plan: Plan, there: There, *, lists: Lists, deadline: Deadline) -> Stored:
+def _store(sent: Batch, plan: Plan, there: There, *, lists: Lists, deadline: Deadline) -> Stored:
     """All records of a plan at once. Whatever is wrong with one of them fails the whole."""
-    judged = removals.judge(plan, there.found)
+    connection, judged = sent.connection, removals.judge(plan, there.found)
     leaving = [removal.present for removal in judged.removals]
     rows, found = [*plan.rows, *judged.marks], there.found.without(leaving)
     decided = decide.decide(rows, Situation(plan, found, there.gone, lists))
@@ -154,36 +161,36 @@ def _store(connection: Connection, plan: Plan, there: There, *, lists: Lists, de
         for root in dict.fromkeys(row.layout.root for row in rows):
             saves = [save for save in decided.saves if save.layout.root is root]
             moves = [move for move in decided.claims.moves if move.present.root is root]
-            write.write(connection, saves, moves, plan.reading.models.tables_below(root))
+            write.write(sent, saves, moves, plan.reading.models.tables_below(root))
 
-    tell.around(connection, deadline, decided.saves, judged.removals, write_all)
+    tell.around(sent, deadline, decided.saves, judged.removals, write_all)
     tombstones.remember(connection, plan.message, {**decided.gone(), **judged.gone})
     back = {save.salesforce_id for save in decided.saves if save.is_here_again}
     tombstones.forget(connection, plan.message, back & there.gone.keys())
     return Stored([*decided.saves, *judged.removals], [*decided.rejected, *judged.settled])
 
 
-def _store_each(connection: Connection, plan: Plan, store: Callable[[Plan, There], Stored]) -> Stored:
+def _store_each(sent: Batch, plan: Plan, store: Callable[[Plan, There], Stored]) -> Stored:
     """One record after the other, each in a savepoint, so that a bad one costs itself only."""
     stored = Stored()
     for part in plan.each():
-        stored.add(_store_one(connection, part, store))
+        stored.add(_store_one(sent, part, store))
     return stored
 
 
-def _store_one(connection: Connection, part: Plan, store: Callable[[Plan, There], Stored]) -> Stored:
+def _store_one(sent: Batch, part: Plan, store: Callable[[Plan, There], Stored]) -> Stored:
     """A record for which somebody else inserted a row since we looked is not bad: it is here now, so look again."""
     for _ in range(LOOKS):
         there: There | None = None
         try:
-            with connection.begin_nested():
-                there = _look(connection, part)
+            with sent.saved():
+                there = _look(sent.connection, part)
                 return store(part, there)
         except FAILURES as error:
             if verdict(error) is not Verdict.RECORD:
                 raise
             failed = error
-        if there is None or not isinstance(failed, IntegrityError) or not _has_come(connection, part, there):
+        if there is None or not isinstance(failed, IntegrityError) or not _has_come(sent.connection, part, there):
             break
     [notification] = part.notifications()
     return Stored(settled=[Settled(notification, Outcome.QUARANTINED, _unstorable(failed))])

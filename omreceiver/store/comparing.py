@@ -6,7 +6,7 @@ names is only counted. A key that such a record holds is not taken from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -141,7 +141,7 @@ class Sides:
             same = and_(T.salesforce_id == last.salesforce_id, T.organization_id > last.organization_id)
             page = ordered.where(or_(T.salesforce_id > last.salesforce_id, same))
 
-    def _look(self, family: Family, keys: Collection[str], ids: Collection[str]) -> Iterator[Present]:
+    def _look(self, family: Family, keys: Collection[str], ids: Collection[str]) -> Iterable[Present]:
         """The real records that have one of these."""
         if self.only is not None:
             return present.look(self.real, family, keys, ids)

@@ -73,11 +73,14 @@ class Attempts:
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
         self.failures: list[Verdict] = []
+        #: whether to ask for all that is hardly ever so, and was taken for granted at first
+        self.is_asking = False
 
     def again(self, error: Exception) -> Verdict:
         """Wait for the next attempt; gives what the error means. Raises Unavailable when it would be no use."""
         judged = verdict(error)
         self.failures.append(judged)
+        self.is_asking = True
         if judged in MOST and self.failures.count(judged) > MOST[judged]:
             raise Unavailable(
                 f"The database cannot take the message: {said(error)}. See `omreceiver db check`."

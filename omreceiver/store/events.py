@@ -13,8 +13,8 @@ from omreceiver.schema.notification import Message
 from omreceiver.signals import Change
 from omreceiver.signals.durable import Via, durable_receivers
 from omreceiver.store import tables
+from omreceiver.store.batch import insert_rows
 from omreceiver.store.plan import Outcome
-from omreceiver.store.statements import insert_rows
 from omreceiver.store.tell import Changed
 
 #: how far the clock of who delivers may be behind this one's: an event is due when it is written

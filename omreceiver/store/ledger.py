@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Select, bindparam, select, update
 
 from omreceiver.schema.notification import Message
 from omreceiver.store import quarantine, tables
+from omreceiver.store.batch import Batch
 from omreceiver.store.plan import Outcome, Settled
-from omreceiver.store.statements import among, insert_under
+from omreceiver.store.prepared import prepared
+from omreceiver.store.statements import among
 from omreceiver.store.text import short_id, short_name, storable
 
 N = tables.notification.c
@@ -24,7 +26,8 @@ def known(connection: Connection, message: Message) -> set[str]:
     """The IDs of this message's notifications that are in the ledger already."""
     ids = sorted({notification.id for notification in message.notifications})
     parameters = {"organization_id": message.organization_id, "ids": ids}
-    return set(connection.scalars(_known(connection.dialect.name), parameters))
+    statement = prepared(_known(connection.dialect.name), connection)
+    return {notification_id for (notification_id,) in statement.rows(connection, parameters)}
 
 
 @cache
@@ -33,13 +36,14 @@ def _known(dialect: str) -> Select[str]:
     return select(N.notification_id).where(mine, among(N.notification_id, "ids", dialect))
 
 
-def enter(connection: Connection, message: Message, settled: Iterable[Settled], *, keep_body: bool) -> int:
-    """Write the message, its notifications and what goes to quarantine; gives the message's number.
+def enter(batch: Batch, message: Message, settled: Iterable[Settled], *, keep_body: bool) -> int:
+    """Write the message, its notifications and what goes to quarantine, with what waits in the batch; gives the
+    message's number. Raises Doubted.
 
     A duplicate is counted with the message, and with the line that it has in the ledger since it first came. One
     that is played again keeps that line, unless it comes out of quarantine; one that fails now goes there.
     """
-    entries = list(settled)
+    connection, entries = batch.connection, list(settled)
     outcomes = Counter(str(entry.outcome) for entry in entries)
     repeated = [entry.notification.id for entry in entries if entry.outcome is Outcome.DUPLICATE]
     there = known(connection, message) if message.again else set[str]()
@@ -48,7 +52,7 @@ def enter(connection: Connection, message: Message, settled: Iterable[Settled], 
     body = zlib.compress(message.body(), 1) if keep_body and new else None
     rows = [_notification_row(message, entry) for entry in new]
     row = _message_row(message, outcomes, body)
-    message_id = insert_under(connection, tables.message, row, tables.notification, rows, "message_id")
+    message_id = batch.send_with(tables.message, row, tables.notification, rows, "message_id")
     held = quarantine.waiting(connection, message, fresh) if message.again else set[str]()
     failed = [entry for number, entry in fresh.items() if entry.error is not None and number not in held]
     quarantine.put(connection, message, message_id, failed)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from omreceiver.records.models import Models
 from omreceiver.schema.notification import Notification
 from omreceiver.store import removals, write
+from omreceiver.store.batch import batch
 from omreceiver.store.differences import Difference, What
 from omreceiver.store.plan import Outcome
 from omreceiver.store.reading import Row
@@ -32,7 +33,9 @@ def mend(connection: Connection, found: Sequence[Difference], models: Models) ->
         there = {id(each) for each in moving}
         rest = [each for each in mine if each.what is not What.DELETED and id(each) not in there]
         for part in (moving, *in_parts(rest, BATCH)):
-            write.write(connection, [_save(each) for each in part], [], models.tables_below(root))
+            written = batch(connection)
+            write.write(written, [_save(each) for each in part], [], models.tables_below(root))
+            written.send()
 
 
 def _save(each: Difference) -> Save:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, Table, or_, select
+from sqlalchemy import Column, Connection, Select, Table, case, func, or_, select, true
 
 from omreceiver.records.layout import Layout
 from omreceiver.store.plan import Plan
+from omreceiver.store.prepared import prepared
 from omreceiver.store.reading import Row
-from omreceiver.store.statements import among
+from omreceiver.store.statements import among, length_of
+from omreceiver.store.tombstones import lock_name
 
 #: where a column stands in a result; the root's also by their names, which are looked at for every record
 Places = dict[Column[Any] | str, int]
@@ -102,26 +104,37 @@ class Found:
 
 def read(connection: Connection, plan: Plan) -> Found:
     """A statement for each root, one more on PostgreSQL where tables are below it; of one root unless the message tells
-    of deletes. Locks the records by root
-    and ascending key, so that two messages never wait for each other.
+    of deletes. Locks the records by root and ascending key, so that two messages never wait for each other. On
+    PostgreSQL whoever misses a record shares the gate around deletes from then on, see tombstones.py.
     """
     models, found = plan.reading.models, Found()
     for root, (keys, ids) in sorted(_wanted(plan).items(), key=lambda pair: pair[0].name):
-        for present in look(connection, models.tables_below(root), keys, ids):
+        for present in _look(connection, models.tables_below(root), keys, ids, _gated):
             found.add(present)
     return found
 
 
 def look(
     connection: Connection, tables: tuple[Table, ...], keys: Collection[str], ids: Collection[str]
-) -> Iterator[Present]:
+) -> list[Present]:
     """The records of one root that have one of these keys or Salesforce IDs, locked by ascending key."""
-    statement, place = _statement(tables, connection.dialect.name)
+    return _look(connection, tables, keys, ids, _statement)
+
+
+def _look(
+    connection: Connection,
+    tables: tuple[Table, ...],
+    keys: Collection[str],
+    ids: Collection[str],
+    make: Callable[[tuple[Table, ...], str], tuple[Select[Any], Places]],
+) -> list[Present]:
+    statement, place = make(tables, connection.dialect.name)
     parameters = {"keys": sorted(keys), "ids": sorted(ids)}
     if len(tables) > 1 and connection.dialect.name == "postgresql":
-        connection.execute(_lock(tables[0]), parameters)
-    for values in connection.execute(statement, parameters):
-        yield Present(tables[0], tuple(values), place)
+        prepared(_lock(tables[0]), connection).rows(connection, parameters)
+    root, key = tables[0], place["external_id"]
+    found = prepared(statement, connection).rows(connection, parameters)
+    return [Present(root, values, place) for values in found if values[key] is not None]
 
 
 def _wanted(plan: Plan) -> dict[Table, tuple[set[str], set[str]]]:
@@ -159,6 +172,23 @@ def _statement(tables: tuple[Table, ...], dialect: str) -> tuple[Select[Any], Pl
     wanted = or_(among(root.c.external_id, "keys", dialect), among(root.c.salesforce_id, "ids", dialect))
     statement, place = joined(tables)
     return statement.where(wanted).with_for_update(of=root), place
+
+
+@lru_cache(maxsize=128)
+def _gated(tables: tuple[Table, ...], dialect: str) -> tuple[Select[Any], Places]:
+    """On PostgreSQL the gate is asked for in the same statement, when a record is missing; what it says comes last, in
+    a row of its own if there is no other.
+    """
+    statement, place = _statement(tables, dialect)
+    if dialect != "postgresql":
+        return statement, place
+    here = statement.cte("here")
+    columns = list(here.c)
+    wanted = among(columns[place["salesforce_id"]], "ids", dialect)
+    there = select(func.count()).select_from(here).where(wanted).scalar_subquery()
+    shared = func.pg_advisory_xact_lock_shared(*lock_name())
+    gate = select(case((there < length_of("ids"), shared)).label("shared")).subquery("gate")
+    return select(*columns, gate.c.shared).select_from(gate.outerjoin(here, true())), place
 
 
 @lru_cache(maxsize=128)

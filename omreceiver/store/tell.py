@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from omreceiver.errors import ReceiverRaised
@@ -25,6 +25,7 @@ from omreceiver.signals import (
     pre_delete,
     pre_save,
 )
+from omreceiver.store.batch import Batch
 from omreceiver.store.deadline import Deadline
 from omreceiver.store.plan import Outcome
 from omreceiver.store.removals import Removal
@@ -35,22 +36,23 @@ Changed = Save | Removal
 
 
 def around(
-    connection: Connection,
+    sent: Batch,
     deadline: Deadline,
     saves: Sequence[Save],
     removals: Sequence[Removal],
     write: Callable[[], None],
 ) -> None:
-    """Write, and tell receivers before and after; when nobody listens, only write. Raises Unavailable when the time is
-    up before all were told.
+    """Write, and tell receivers before and after; when nobody listens, only write, and the batch may wait. Raises
+    Unavailable when the time is up before all were told.
     """
     if not any(signal.receivers for signal in OF_CHANGES):
         write()
         return
-    with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
+    with Session(sent.connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
         changed: list[Changed] = [*(save for save in saves if save.is_told), *removals]
         _before(session, deadline, changed)
         write()
+        sent.send()
         _after(session, deadline, [change for change in changed if change.is_told])
         session.commit()
         _fill(session)

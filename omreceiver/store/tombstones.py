@@ -6,28 +6,32 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    table,
+)
 
 from omreceiver.records.columns import MYSQL
 from omreceiver.schema.notification import Message
 from omreceiver.store import tables
+from omreceiver.store.batch import Batch
+from omreceiver.store.prepared import prepared
 from omreceiver.store.statements import among
 
 T = tables.tombstone.c
-LOCK = "hashtext('omreceiver deletes'), hashtext(current_schema())"
-#: (for those who create records, for those who delete): a lock that the first share and the second have alone
-GATES = {
-    "postgresql": (f"SELECT pg_advisory_xact_lock_shared({LOCK})", f"SELECT pg_advisory_xact_lock({LOCK})"),
-    # a table that has one row always
-    **dict.fromkeys(
-        MYSQL,
-        (
-            "SELECT version_num FROM om_alembic_version LOCK IN SHARE MODE",
-            "SELECT version_num FROM om_alembic_version FOR UPDATE",
-        ),
-    ),
-}
+#: a table that has one row always
+GATE = table("om_alembic_version", column("version_num"))
 
 
 @dataclass(frozen=True)
@@ -57,27 +61,48 @@ def _later(*stamps: datetime | None) -> datetime | None:
     return max(filter(None, stamps), default=None)
 
 
-def gate(connection: Connection, *, is_delete: bool) -> None:
+def close(connection: Connection) -> None:
     """Who deletes a record that is not here yet, and who creates it in the same moment, cannot see each other's rows:
-    they go one after the other, until the commit. SQLite has one writer at a time anyhow.
+    they go one after the other, until the commit. This is the gate of those who delete, which they have alone; SQLite
+    has one writer at a time anyhow.
     """
-    if connection.dialect.name in GATES:
-        connection.execute(text(GATES[connection.dialect.name][is_delete]))
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(*lock_name())))
+    elif connection.dialect.name in MYSQL:
+        connection.execute(select(GATE).with_for_update())
+
+
+def lock_name() -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """What the gate is called on PostgreSQL; those who create records share it, see present.py."""
+    return func.hashtext(literal_column("'omreceiver deletes'")), func.hashtext(func.current_schema())
 
 
 def known(connection: Connection, message: Message, ids: Collection[str]) -> dict[str, Gone]:
-    """What is remembered of these records."""
+    """What is remembered of these records. On MariaDB those who create records share the gate from here on."""
     if not ids:
         return {}
-    parameters = {"organization_id": message.organization_id, "ids": sorted(ids)}
-    found = connection.execute(_known(connection.dialect.name), parameters)
-    return {row.salesforce_id: Gone(row.deleted_at, row.displaced_at) for row in found}
+    found = prepared(_known(connection.dialect.name), connection).rows(connection, _parameters(message, ids))
+    return {row[0]: Gone(row[1], row[2]) for row in found if row[0] is not None}
+
+
+def doubt(batch: Batch, message: Message, ids: Collection[str]) -> None:
+    """Nothing may be remembered of these records when the batch is sent, or it raises Doubted."""
+    if ids:
+        batch.doubt(_known(batch.connection.dialect.name), _parameters(message, ids))
+
+
+def _parameters(message: Message, ids: Collection[str]) -> dict[str, Any]:
+    return {"organization_id": message.organization_id, "ids": sorted(ids)}
 
 
 @cache
-def _known(dialect: str) -> Select[str, datetime, datetime]:
-    mine = T.organization_id == bindparam("organization_id")
-    return select(T.salesforce_id, T.deleted_at, T.displaced_at).where(mine, among(T.salesforce_id, "ids", dialect))
+def _known(dialect: str) -> Select[Any]:
+    mine = (T.organization_id == bindparam("organization_id")) & among(T.salesforce_id, "ids", dialect)
+    asked = select(T.salesforce_id, T.deleted_at, T.displaced_at)
+    if dialect not in MYSQL:
+        return asked.where(mine)
+    # a locking read waits for the gate first, and then sees what was committed meanwhile
+    return asked.select_from(GATE.outerjoin(tables.tombstone, mine)).with_for_update(read=True)
 
 
 def remember(connection: Connection, message: Message, gone: Mapping[str, Gone]) -> None:

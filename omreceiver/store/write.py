@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from omreceiver.store import statements
+from omreceiver.store.batch import Batch
 from omreceiver.store.claims import Move
 from omreceiver.store.saves import Save
 
@@ -16,22 +17,24 @@ from omreceiver.store.saves import Save
 Rekey = tuple[str, str, str]
 
 
-def write(connection: Connection, saves: Iterable[Save], moves: Iterable[Move], tables: tuple[Table, ...]) -> None:
-    """Bring the tables of one root to the values of the saves; records that must make room for them leave first."""
+def write(batch: Batch, saves: Iterable[Save], moves: Iterable[Move], tables: tuple[Table, ...]) -> None:
+    """Bring the tables of one root to the values of the saves, when the batch is sent; records that must make room for
+    them leave first, at once.
+    """
     written = [save for save in saves if (save.is_written or save.moves_on) and not save.is_dropped]
     rekeyed = [(s.before["external_id"], s.key, s.before["salesforce_id"]) for s in written if _is_rekeyed(s)]
     moved = [(move.present.key, move.new_key, move.present.salesforce_id) for move in moves]
-    _rekey(connection, tables[0], [*moved, *rekeyed])
+    _rekey(batch.connection, tables[0], [*moved, *rekeyed])
     for table in reversed(tables):
         left = [save.key for save in written if save.present and _has_left(save, table)]
-        statements.delete_rows(connection, table, left)
+        statements.delete_rows(batch.connection, table, left)
     for table in tables:
         here = [save for save in written if table in save.layout.tables]
         new = [save for save in here if save.present is None or not save.present.has(table)]
         old = [save for save in here if save.present is not None and save.present.has(table)]
-        statements.insert_rows(connection, table, _rows(table, new, _default))
+        batch.insert(table, _rows(table, new, _default))
         changed = [save for save in old if _differs(save, table)]
-        statements.update_rows(connection, table, _rows(table, changed, _unchanged))
+        batch.update(table, _rows(table, changed, _unchanged))
 
 
 def _rekey(connection: Connection, root: Table, rekeys: Sequence[Rekey]) -> None:
