@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from lxml import etree
 from sqlalchemy import Engine
@@ -27,6 +28,7 @@ from omreceiver.schema.catalog import Catalog
 from omreceiver.store import apply, plan
 from omreceiver.store.announce import announce, received
 from omreceiver.store.apply import Receipt
+from omreceiver.store.database import for_writing
 from omreceiver.store.deadline import Deadline
 from omreceiver.store.fieldlists import FieldLists
 from omreceiver.store.prefixes import KeyPrefixes
@@ -43,6 +45,11 @@ class Parts:
     engine: Engine
     field_lists: FieldLists
     key_prefixes: KeyPrefixes
+
+    @cached_property
+    def writing(self) -> Engine:
+        """The engine for transactions that write."""
+        return for_writing(self.engine)
 
 
 def receive(
@@ -61,7 +68,7 @@ def receive(
     parts.key_prefixes.learn(arrived, deadline)
     selected = parts.field_lists.selected(arrived, deadline)
     reading = Reading(parts.models, selected.fields, parts.settings, selected.action)
-    receipt = apply.apply(plan.make(arrived, reading), parts.engine, parts.field_lists, deadline)
+    receipt = apply.apply(plan.make(arrived, reading), parts.writing, parts.field_lists, deadline)
     announce(receipt, parts.models, parts.engine, parts.settings.slow_receiver)
     if parts.settings.relay == INLINE:
         delivery.deliver_inline(parts.engine, parts.models, receipt.message_id, deadline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,9 +97,9 @@ def test_what_a_proxy_forwards_is_not_of_this_machine(header: str) -> None:
     """A tunnel or a proxy on this machine brings the whole internet from 127.0.0.1."""
     loopback = {"REMOTE_ADDR": "127.0.0.1"}
     with Flask("shop").test_request_context("/", environ_base=loopback, headers={header: SALESFORCE}):
-        assert not visit_of_request().is_local
+        assert not visit_of_request(request).is_local
     with Flask("shop").test_request_context("/", environ_base=loopback):
-        assert visit_of_request().is_local
+        assert visit_of_request(request).is_local
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------

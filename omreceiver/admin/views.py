@@ -68,7 +68,7 @@ def pages(parts: Parts) -> Blueprint:
 
     @bp.before_request
     def local_only() -> None:
-        if not visit().is_local and not _is_static():
+        if not visit(request).is_local and not _is_static():
             abort(403, "This page is for this machine only.")
 
     @bp.after_request

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 from lxml import etree
+from werkzeug.http import parse_options_header
 
 from omreceiver.config import Settings
 from omreceiver.door import guard, soap
@@ -17,6 +19,8 @@ from omreceiver.schema.catalog import Catalog
 from omreceiver.schema.wsdl import with_address
 
 XML = "text/xml; charset=utf-8"
+#: what proxies add, as the WSGI environment has it
+FORWARDED = frozenset(f"HTTP_{name.upper().replace('-', '_')}" for name in guard.FORWARDED)
 #: keys of the WSGI environment that only a caller in this process can set; HTTP headers come as HTTP_…
 RAW = "omreceiver.raw"
 COLLECT = "omreceiver.collect"
@@ -32,7 +36,7 @@ def blueprint(settings: Settings, catalog: Catalog, models: Models, receive: Rec
 
     def take(stem: str | None = None) -> Response:
         def enter() -> bytes:
-            guard.admit(visit(), settings)
+            guard.admit(visit(request), settings)
             if stem is not None and catalog.fields_of(stem) is None:
                 raise UnknownWsdl(
                     f"There was no WSDL {stem!r} in {settings.wsdl_dir} at the start; restart after adding one."
@@ -49,7 +53,7 @@ def blueprint(settings: Settings, catalog: Catalog, models: Models, receive: Rec
 
     def give_wsdl(stem: str | None = None) -> Response:
         try:
-            guard.know(visit(), settings)
+            guard.know(visit(request), settings)
         except NotAdmitted as error:
             return Response(error.public, error.status, mimetype="text/plain")
         if "wsdl" not in {name.lower() for name in request.args}:
@@ -66,16 +70,24 @@ def blueprint(settings: Settings, catalog: Catalog, models: Models, receive: Rec
     return bp
 
 
-def visit() -> guard.Visit:
-    """What the guard wants to know of the request that Flask is serving."""
+def visit(request: Request) -> guard.Visit:
+    """What the guard wants to know of a request."""
+    content_type, charset = _type_of(request.headers.get("Content-Type", ""))
     return guard.Visit(
         remote_address=request.remote_addr or "",
         content_length=request.content_length or 0,
-        content_type=request.mimetype,
-        charset=request.mimetype_params.get("charset", ""),
+        content_type=content_type,
+        charset=charset,
         token=request.args.get("token", ""),
-        forwarded=any(name in request.headers for name in guard.FORWARDED),
+        forwarded=not FORWARDED.isdisjoint(request.environ),
     )
+
+
+@lru_cache(maxsize=128)
+def _type_of(header: str) -> tuple[str, str]:
+    """The media type and the charset of a Content-Type, which is the same with every message."""
+    content_type, options = parse_options_header(header)
+    return content_type, options.get("charset", "")
 
 
 def body_within(limit: int) -> bytes:

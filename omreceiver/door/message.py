@@ -17,6 +17,8 @@ from omreceiver.schema.wsdl import OUTBOUND, SOBJECT, safe_parser
 
 OM = f"{{{OUTBOUND}}}"
 SF = f"{{{SOBJECT}}}"
+#: where the name of a field begins in its tag
+AT = len(SF)
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 NIL = XSI + "nil"
 TRUE = ("true", "1")
@@ -98,10 +100,10 @@ def read_notification(element: etree._Element, untyped: str | None = None) -> No
 
 def _fields(sobject: etree._Element) -> dict[str, str | None]:
     """API name → text. Salesforce has no empty strings: an empty element is a blank field, as xsi:nil is."""
-    found: dict[str, str | None] = {}
-    for child in sobject.iterchildren(f"{SF}*"):
-        text = "".join(map(str, child.itertext())) if len(child) else child.text
-        found[child.tag[len(SF) :]] = text or None
+    children = list(sobject.iterchildren(f"{SF}*"))
+    found = {child.tag[AT:]: child.text or None for child in children}
+    for child in filter(len, children):
+        found[child.tag[AT:]] = "".join(map(str, child.itertext())) or None
     if found.pop("fieldsToNull", None):
         found |= {child.text: None for child in sobject.iterchildren(f"{SF}fieldsToNull") if child.text}
     return found

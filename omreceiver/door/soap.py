@@ -136,6 +136,8 @@ class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
     def __init__(self) -> None:
         self.outage = Outage()
         soap11 = {"in_protocol": OutboundSoap11(), "out_protocol": Soap11()}
+        #: what Spyne has written for the first message that was stored: it is the same for all
+        self.ack: list[bytes] | None = None
         super().__init__(Application([NotificationService], OUTBOUND, **soap11))
 
     def answer(self, enter: Enter, receive: Receive) -> tuple[HTTPStatus, bytes]:
@@ -146,7 +148,11 @@ class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
         if not ctx.in_error:
             self.get_in_object(ctx)
             self.get_out_object(ctx)
+        if ctx.out_error is None:
+            ctx.out_string = self.ack
         self.get_out_string(ctx)
+        if ctx.out_error is None:
+            self.ack = ctx.out_string = list(ctx.out_string)
         body = b"".join(ctx.out_string)
         ctx.close()
         if call.status == HTTPStatus.OK:

@@ -24,6 +24,11 @@ class Leaves:
             if model.__sobject__:
                 self._by_sobject.setdefault(model.__sobject__, []).append(model)
 
+        self._discriminators = {
+            sobject: frozenset(name for model in models for name in self.when[model])
+            for sobject, models in self._by_sobject.items()
+        }
+
     @property
     def sobjects(self) -> list[str]:
         return sorted(self._by_sobject)
@@ -56,7 +61,7 @@ class Leaves:
 
     def discriminators(self, sobject: str | None) -> frozenset[str]:
         """The fields that decide between the classes of an sObject."""
-        return frozenset(name for model in self._by_sobject.get(sobject or "", ()) for name in self.when[model])
+        return self._discriminators.get(sobject or "", frozenset())
 
     def locals_below(self, model: Model) -> list[Model]:
         """The classes that every record of a class shall have a row in."""

@@ -68,8 +68,11 @@ class Message:
 
     def in_order(self, items: Iterable[Item]) -> list[Item]:
         """What was made of some of the notifications, in the order in which they stand in the message."""
+        found = list(items)
+        if len(found) < 2:
+            return found
         place = {id(notification): at for at, notification in enumerate(self.notifications)}
-        return sorted(items, key=lambda item: place[id(item.notification)])
+        return sorted(found, key=lambda item: place[id(item.notification)])
 
     def sent_fields(self) -> frozenset[str]:
         """Every field that any notification of this message carries."""

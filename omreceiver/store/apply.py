@@ -26,7 +26,6 @@ from omreceiver.errors import ConstraintViolated, Unstorable
 from omreceiver.schema.notification import Message, Notification
 from omreceiver.store import decide, detail, events, ledger, present, removals, tell, tombstones, write
 from omreceiver.store.batch import Batch, Doubted, batch
-from omreceiver.store.database import for_writing
 from omreceiver.store.deadline import Attempts, Deadline
 from omreceiver.store.failures import Verdict, said, verdict
 from omreceiver.store.fieldlists import FieldLists
@@ -73,7 +72,9 @@ class Stored:
 
 
 def apply(plan: Plan, engine: Engine, field_lists: FieldLists, deadline: Deadline) -> Receipt:
-    """Store a plan. Raises Unavailable when nothing could be written and the message should come again."""
+    """Store a plan, on an engine for writing. Raises Unavailable when nothing could be written and the message should
+    come again.
+    """
     is_careful, attempts = False, Attempts(deadline)
     while True:
         try:
@@ -88,7 +89,7 @@ def apply(plan: Plan, engine: Engine, field_lists: FieldLists, deadline: Deadlin
 
 
 def _transaction(plan: Plan, engine: Engine, field_lists: FieldLists, attempts: Attempts, is_careful: bool) -> Receipt:
-    with for_writing(engine).begin() as connection:
+    with engine.begin() as connection:
         if plan.deletes:
             tombstones.close(connection)
         asks = attempts.is_asking or is_careful or bool(plan.deletes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Select, Table, Update, bindparam, insert, update
@@ -79,11 +79,16 @@ class Batch:
 
 def batch(connection: Connection) -> Batch:
     """An empty one."""
-    if connection.dialect.name == "postgresql":
+    return _kind(connection.dialect.name)(connection)
+
+
+@cache
+def _kind(dialect: str) -> type[Batch]:
+    if dialect == "postgresql":
         from omreceiver.store.documents import Documents
 
-        return Documents(connection)
-    return Batch(connection)
+        return Documents
+    return Batch
 
 
 def insert_rows(connection: Connection, table: Table, rows: Rows) -> None:

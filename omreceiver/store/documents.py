@@ -93,7 +93,7 @@ class Documents(Batch):
         dialect = self.connection.dialect
         for part in self.parts:
             statement = prepared(_alone(part.shape), self.connection)
-            statement.rows(self.connection, {"rows": document(dialect, part.table, part.rows)})
+            statement.run(self.connection, {"rows": document(dialect, part.table, part.rows)})
         self.parts.clear()
 
     def send_with(self, parent: Table, row: Row, table: Table, rows: Rows, link: str) -> int:

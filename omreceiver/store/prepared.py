@@ -46,10 +46,17 @@ class Prepared:
         self.loaders: Loaders | None = None
 
     def rows(self, connection: Connection, parameters: Parameters) -> list[tuple[Any, ...]]:
-        """Run it; gives its rows. Raises what SQLAlchemy raises, as all of these do."""
+        """Run a SELECT, or what returns rows; gives them. Raises what SQLAlchemy raises, as all of these do."""
         if _is_watched(connection):
             return [tuple(row) for row in connection.execute(self.statement, parameters)]
         return self._run(connection, lambda cursor: self._fetch(cursor, parameters))
+
+    def run(self, connection: Connection, parameters: Parameters) -> None:
+        """Run it, where nothing comes back."""
+        if _is_watched(connection):
+            connection.execute(self.statement, parameters)
+        else:
+            self._run(connection, lambda cursor: cursor.execute(self.text, self._placed(parameters)))
 
     def insert(self, connection: Connection, parameters: Parameters) -> int:
         """Run it; gives the number that the database gave to the row, where its driver tells."""
@@ -77,7 +84,7 @@ class Prepared:
 
     def _fetch(self, cursor: Any, parameters: Parameters) -> list[tuple[Any, ...]]:
         cursor.execute(self.text, self._placed(parameters))
-        found: list[tuple[Any, ...]] = list(cursor.fetchall()) if cursor.description else []
+        found: list[tuple[Any, ...]] = list(cursor.fetchall())
         if found and self.loaders is None:
             self.loaders = _loaders(self.statement, self.dialect, cursor)
         return [_loaded(row, self.loaders) for row in found] if self.loaders else found
@@ -113,11 +120,14 @@ def _prepared(statement: Executable, dialect: Dialect) -> Prepared:
 
 def _is_watched(connection: Connection) -> bool:
     """Whether SQLAlchemy has more to do than to hand the statement on."""
-    events = connection.dispatch
-    listens = (
-        events.before_cursor_execute or events.after_cursor_execute or events.before_execute or events.after_execute
-    )
-    return bool(listens or connection._echo or connection.get_execution_options().get(RENAMES))
+    has_events = connection._has_events or connection.engine._has_events
+    is_heard = has_events and _is_heard(connection.dispatch)
+    return is_heard or connection._echo or RENAMES in connection.get_execution_options()
+
+
+def _is_heard(events: Any) -> bool:
+    cursors = events.before_cursor_execute or events.after_cursor_execute
+    return bool(cursors or events.before_execute or events.after_execute)
 
 
 def _loaders(statement: Any, dialect: Dialect, cursor: DBAPICursor) -> Loaders:

@@ -20,7 +20,7 @@ from omreceiver.errors import (
 )
 from omreceiver.records.fields import KEY_LENGTH
 from omreceiver.records.ids import to18
-from omreceiver.records.layout import Layout, Slot
+from omreceiver.records.layout import Layout
 from omreceiver.records.models import Models
 from omreceiver.records.values import read_datetime
 from omreceiver.schema.notification import Notification
@@ -31,6 +31,8 @@ STAMPS = ("SystemModstamp", "LastModifiedDate")
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 #: what the first action of an sObject is called where stamps are told apart by action
 FIRST = "first"
+#: (field, attribute, reader of its text) of the fields that a class maps
+Mapped = list[tuple[str, str, Callable[[str], Any]]]
 #: a stamp further ahead is wrong: it would shut out everything that follows
 AHEAD = timedelta(days=1)
 
@@ -84,7 +86,7 @@ class Reading:
             key=self._key(layout, fields, salesforce_id),
             salesforce_id=salesforce_id,
             modstamp=read_stamp(stamp, fields),
-            values=_values(mapped, fields),
+            values=_values(mapped, fields, layout),
             extra={name: fields.get(name) for name in unmapped if name != stamp},
             is_leaf_known=self.models.discriminators(layout.model.__sobject__) <= self.selected,
         )
@@ -146,16 +148,18 @@ def read_value(read: Callable[[str], Any], name: str, text: str | None, expected
 
 
 @lru_cache(maxsize=512)
-def _sorted_out(layout: Layout, selected: frozenset[str]) -> tuple[list[tuple[str, Slot]], list[str]]:
-    """The selected fields that a class maps, each with its slot, and those that it does not map."""
-    mapped = [(name, slot) for name, slot in layout.slots.items() if name in selected]
+def _sorted_out(layout: Layout, selected: frozenset[str]) -> tuple[Mapped, list[str]]:
+    """The selected fields that a class maps, and those that it does not map."""
+    mapped = [(name, slot.attribute, slot.read) for name, slot in layout.slots.items() if name in selected]
     unmapped = selected - layout.slots.keys() - {layout.key_field, "SystemModstamp"}
     return mapped, sorted(unmapped)
 
 
-def _values(mapped: list[tuple[str, Slot]], fields: Mapping[str, str | None]) -> dict[str, Any]:
+def _values(mapped: Mapped, fields: Mapping[str, str | None], layout: Layout) -> dict[str, Any]:
     """Attribute → value, None for a blank field. Raises UnreadableValue, which names the first field that is."""
+    told = fields.get
     try:
-        return {s.attribute: None if (text := fields.get(name)) is None else s.read(text) for name, s in mapped}
+        return {attribute: None if (text := told(name)) is None else read(text) for name, attribute, read in mapped}
     except (ValueError, OverflowError):
-        return {slot.attribute: read_value(slot.read, name, fields.get(name), slot.expected) for name, slot in mapped}
+        expected = {name: slot.expected for name, slot in layout.slots.items()}
+        return {attribute: read_value(read, name, told(name), expected[name]) for name, attribute, read in mapped}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
+from omreceiver.records.layout import Layout
 from omreceiver.store import statements
 from omreceiver.store.batch import Batch
 from omreceiver.store.claims import Move
@@ -25,8 +27,9 @@ def write(batch: Batch, saves: Iterable[Save], moves: Iterable[Move], tables: tu
     rekeyed = [(s.before["external_id"], s.key, s.before["salesforce_id"]) for s in written if _is_rekeyed(s)]
     moved = [(move.present.key, move.new_key, move.present.salesforce_id) for move in moves]
     _rekey(batch.connection, tables[0], [*moved, *rekeyed])
-    for table in reversed(tables):
-        left = [save.key for save in written if save.present and _has_left(save, table)]
+    retyped = [save for save in written if "child_name" in save.touched]
+    for table in reversed(tables) if retyped else ():
+        left = [save.key for save in retyped if _has_left(save, table)]
         statements.delete_rows(batch.connection, table, left)
     for table in tables:
         here = [save for save in written if table in save.layout.tables]
@@ -55,8 +58,6 @@ def _is_rekeyed(save: Save) -> bool:
 
 def _has_left(save: Save, table: Table) -> bool:
     """Only a record that is retyped leaves a table: a row of yours in a class of yours is yours."""
-    if "child_name" not in save.touched:
-        return False
     return table not in save.layout.tables and save.present is not None and save.present.has(table)
 
 
@@ -72,17 +73,25 @@ def _rows(table: Table, saves: list[Save], other: Callable[[Save, str], Any]) ->
     """
     if not saves:
         return []
-    columns = {name: column for save in saves for name, column in save.layout.columns[table].items()}
-    wanted = {
-        name
-        for name, column in columns.items()
-        if any(name in save.values for save in saves)
-        or column.default
-        or not (column.nullable or column.server_default)
-    }
+    given = {tuple(save.values) for save in saves}
+    wanted = _wanted(table, frozenset(save.layout for save in saves), frozenset().union(*given))
+    ordered = sorted(saves, key=lambda save: save.key)
+    if len(given) == 1 and all(attribute in ordered[0].values for attribute, _ in wanted):
+        return [{name: save.values[attribute] for attribute, name in wanted} for save in ordered]
     return [
-        {columns[name].name: save.values[name] if name in save.values else other(save, name) for name in wanted}
-        for save in sorted(saves, key=lambda save: save.key)
+        {name: save.values[each] if each in save.values else other(save, each) for each, name in wanted}
+        for save in ordered
+    ]
+
+
+@lru_cache(maxsize=512)
+def _wanted(table: Table, layouts: frozenset[Layout], given: frozenset[str]) -> list[tuple[str, str]]:
+    """(attribute, column) of those columns of a table that some save gives, and of those that must not be NULL."""
+    columns = {attribute: column for layout in layouts for attribute, column in layout.columns[table].items()}
+    return [
+        (attribute, column.name)
+        for attribute, column in columns.items()
+        if attribute in given or column.default or not (column.nullable or column.server_default)
     ]
 
 
