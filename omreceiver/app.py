@@ -33,7 +33,7 @@ from omreceiver.signals import OF_RECORDS, message_received, notification_quaran
 from omreceiver.signals.durable import durable_receivers
 from omreceiver.signals.listening import names_of
 from omreceiver.store.apply import Receipt
-from omreceiver.store.database import open_engine, prepare
+from omreceiver.store.database import open_for, prepare
 from omreceiver.store.fieldlists import FieldLists
 from omreceiver.store.prefixes import KeyPrefixes
 
@@ -111,13 +111,22 @@ def assemble(
     built = build(missing, settings.external_ids, settings.on_delete)
     models = Models([*declared, *built], catalog, tombstones)
     _check_actions(settings, catalog)
-    ready = open_engine(settings.database_url, limit) if engine is None else prepare(engine)
+    ready = open_for(settings, limit) if engine is None else _prepare(engine, settings)
     parts = Parts(settings, catalog, models, ready, FieldLists(catalog, settings, ready), KeyPrefixes(ready))
     if engine is None:
         # an app that is forgotten, as tests forget theirs, leaves no connection to be found open; not at exit, when a
         # process that was forked would say goodbye on the connections of the one it came from
         weakref.finalize(parts, ready.dispose).atexit = False
     return parts
+
+
+def _prepare(engine: Engine, settings: Settings) -> Engine:
+    if settings.schema:
+        raise ConfigurationError(
+            "OMRECEIVER_SCHEMA is not for an engine of yours, on which nothing is set: give it the search_path "
+            "yourself, or leave out engine=."
+        )
+    return prepare(engine)
 
 
 def parts_of(app: Flask) -> Parts:

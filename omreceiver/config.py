@@ -92,6 +92,13 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return read
 
 
+def _schema(text: str) -> str:
+    """PostgreSQL folds other names unless they are quoted, in our statements and in those of everybody else."""
+    if text and not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", text):
+        raise ValueError("expected a name of small letters, digits and _, which does not begin with a digit or pg_")
+    return text
+
+
 def _path(text: str) -> str:
     return "/" + text.strip("/")
 
@@ -122,6 +129,9 @@ class Settings:
 
     database_url: str = _setting(
         "DATABASE_URL", _database, "sqlite:///omreceiver.db", "where the tables are", secret=True
+    )
+    schema: str = _setting(
+        "OMRECEIVER_SCHEMA", _schema, "", "the schema of all tables, on PostgreSQL; empty: that of the connection"
     )
     models: tuple[str, ...] = _setting(
         "OMRECEIVER_MODELS", _words, "", "modules that declare records, separated by commas"
@@ -188,6 +198,11 @@ class Settings:
             raise ConfigurationError(
                 "OMRECEIVER_KEEP_MESSAGES is longer than OMRECEIVER_KEEP_LEDGER. The ledger outlives the messages: "
                 "raise the second, or lower the first."
+            )
+        if self.schema and not self.database_url.startswith("postgresql"):
+            raise ConfigurationError(
+                "OMRECEIVER_SCHEMA: DATABASE_URL is not PostgreSQL's, where alone tables are in schemas. Leave it out, "
+                "and give each organization a database of its own."
             )
 
     @classmethod

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from omreceiver import committed, receiver
 from omreceiver.app import parts_of
@@ -122,12 +122,11 @@ def test_the_changes_of_one_record_stay_in_order_among_listeners(app: Flask, url
 
 @contextmanager
 def hearing(app: Flask, url: str) -> Iterator[Callable[[], list[str]]]:
-    """Gives what PostgreSQL told a listener, from this app: others may be at work on the same channel."""
-    pids = set[int]()
-    event.listen(parts_of(app).engine, "checkout", lambda driver, *_: pids.add(driver.info.backend_pid))
+    """Gives what PostgreSQL tells a listener."""
     with closing(psycopg.connect(url, autocommit=True)) as connection:
-        connection.execute("LISTEN omreceiver")
-        yield lambda: [each.payload for each in connection.notifies(timeout=1) if each.pid in pids]
+        schema = connection.execute("SELECT current_schema()").fetchall()[0][0]
+        connection.execute(f'LISTEN "omreceiver.{schema}"')
+        yield lambda: [each.payload for each in connection.notifies(timeout=1)]
 
 
 def test_only_events_of_listeners_are_notified(app: Flask, url: str) -> None:

@@ -18,7 +18,7 @@ from omreceiver.cli.opening import open_app
 from omreceiver.cli.output import with_progress
 from omreceiver.errors import ConfigurationError
 from omreceiver.receive import Parts
-from omreceiver.store.database import open_engine
+from omreceiver.store.database import open_for
 from omreceiver.store.upgrade import missing, upgrade
 from omreceiver.testing.replay import cases, replaying
 
@@ -71,7 +71,7 @@ def serve(host: str, port: int, workers: int, demo: bool) -> None:
 
 def _upgrade(parts: Parts) -> None:
     """On an engine of its own: a migration may take longer than a message may."""
-    engine = open_engine(parts.settings.database_url)
+    engine = open_for(parts.settings)
     try:
         upgrade(engine, parts.models)
     finally:

@@ -1,8 +1,9 @@
 """Events to other programs by PostgreSQL's LISTEN and NOTIFY: no broker, and no relay between.
 
-The transaction that writes a record's event notifies the channel `omreceiver` of the event's ID. That is a wake-up and
-no more: a listener takes what waits in om_delivery, and so catches up with whatever it missed while it, or the server,
-was away. Notifications themselves are lost when nobody listens (PostgreSQL's documentation, NOTIFY).
+The transaction that writes a record's event notifies a channel, named `omreceiver.` and the schema, of the event's ID.
+That is a wake-up and no more: a listener takes what waits in om_delivery, and so catches up with whatever it missed
+while it, or the server, was away. Notifications themselves are lost when nobody listens (PostgreSQL's documentation,
+NOTIFY).
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from omreceiver.config import Settings
+from omreceiver.config import settings_from
 from omreceiver.errors import ConfigurationError
 from omreceiver.relays import outbox
 from omreceiver.relays.outbox import Claim
 from omreceiver.signals import committed
 from omreceiver.signals.durable import Via
 from omreceiver.signals.receiver import Senders, receiver
-from omreceiver.store.database import open_engine
+from omreceiver.store.database import open_for
 from omreceiver.store.events import CHANNEL
 from omreceiver.store.failures import said
 
@@ -66,15 +67,15 @@ def listen(name: str, url: str | None = None) -> Generator[Event, None, None]:
         for event in listen("dashboard"):
             show(event.key, event.changed)
 
-    `url` is as DATABASE_URL, which it is taken from when not given; through PgBouncer, one in session mode. An event
-    counts as delivered when the next is asked for; what was not, as the program ended, comes again. Several listeners
-    of one name share its events, those of one record in their order; listeners of several names have all of theirs.
+    `url` is as DATABASE_URL, which it is taken from when not given; OMRECEIVER_SCHEMA is taken from the environment.
+    Through PgBouncer, one in session mode. An event counts as delivered when the next is asked for; what was not, as
+    the program ended, comes again. Several listeners of one name share its events, those of one record in their order;
+    listeners of several names have all of theirs.
     While the server is away it waits for it, with a line in the log.
 
     Raises ConfigurationError for another database than PostgreSQL.
     """
-    settings = Settings.from_environment() if url is None else Settings.from_mapping({"DATABASE_URL": url})
-    engine = open_engine(settings.database_url)
+    engine = open_for(settings_from({} if url is None else {"DATABASE_URL": url}))
     if engine.dialect.name != "postgresql":
         raise ConfigurationError(f"{engine.dialect.name} has no LISTEN; use a webhook or an exchange instead.")
     with closing(_Listener(engine, name)) as listener:
@@ -136,12 +137,14 @@ class _Listener:
     @contextmanager
     def _listening(self) -> Iterator[Any]:
         """A connection of psycopg's own that hears of new events."""
+        with self.engine.connect() as asked:
+            quoted = asked.scalar(select(func.quote_ident(CHANNEL)))
         pooled = self.engine.raw_connection()
         driver: Any = pooled.driver_connection
         pooled.detach()
         with closing(driver) as connection:
             connection.autocommit = True
-            connection.execute(f"LISTEN {CHANNEL}")
+            connection.execute(f"LISTEN {quoted}")
             yield connection
 
 

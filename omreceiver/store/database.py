@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from omreceiver.config import Settings
 from omreceiver.errors import ConfigurationError, DatabaseUnreachable
-from omreceiver.store import limits
+from omreceiver.store import limits, sessions
 
 #: seconds that SQLite waits for another writer where nobody sets a limit
 BUSY_TIMEOUT = 30
@@ -21,17 +21,25 @@ BUSY_TIMEOUT = 30
 PRIMARY_CODE = 0xFF
 WRITES = "omreceiver_writes"
 #: PostgreSQL's ways to find rows without an index; and the compiler that it starts when it must read a table after all,
-#: as what is forbidden counts as dear (measured: a second for a query of 20 ms)
+#: as what is forbidden counts as dear (measured: a second for a query of 20 ms). They are off: every statement of the
+#: store finds rows by key, and PostgreSQL keeps the plan of a prepared one. Made while a table is new and small it
+#: reads the whole table, and goes on so until the next ANALYZE (measured: with 20,000 records, half of the throughput)
 PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
 #: a plan once a connection, not at each execution: made by index they are all alike (measured: to plan the look at the
 #: records of a message takes twice as long as to execute it)
-PLAN_ONCE = "SET SESSION plan_cache_mode = force_generic_plan"
+PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
 PIP = {"postgresql": "pip install 'omreceiver[postgres]'", "mysql": "pip install 'omreceiver[mysql]'"}
 
 
-def open_engine(url: str, limit: timedelta | None = None) -> Engine:
+def open_for(settings: Settings, limit: timedelta | None = None) -> Engine:
+    """The engine of a receiver with these settings, as `open_engine` gives it."""
+    return open_engine(settings.database_url, limit, settings.schema)
+
+
+def open_engine(url: str, limit: timedelta | None = None, schema: str = "") -> Engine:
     """An engine for the URL of the settings. It does not connect yet. With a limit, the time that a message may take,
-    no statement and no wait for a lock on it takes longer; without one they may, as commands must.
+    no statement and no wait for a lock on it takes longer; without one they may, as commands must. With a schema, of
+    PostgreSQL, all names are looked for there and nowhere else.
 
     Raises ConfigurationError when the URL or its driver cannot be used.
     """
@@ -47,7 +55,9 @@ def open_engine(url: str, limit: timedelta | None = None) -> Engine:
         cure = PIP["postgresql" if url.startswith("postgresql") else "mysql"]
         raise ConfigurationError(f"DATABASE_URL needs the module {error.name}: {cure}") from error
     if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _plan_by_index)
+        told = dict.fromkeys(PLANS, "off") | PLAN_ONCE | limits.of_postgresql(limit) | sessions.within(schema)
+        sessions.tell(engine, told)
+        engine.update_execution_options(**{sessions.SCHEMA: schema})
     if limit is not None:
         limits.listen(engine, limit)
     return prepare(engine)
@@ -72,19 +82,6 @@ def prepare(engine: Engine) -> Engine:
         event.listen(engine, "connect", _connect)
         event.listen(engine, "begin", _begin)
     return engine
-
-
-def _plan_by_index(connection: DBAPIConnection, _record: object) -> None:
-    """Every statement of the store finds rows by key. PostgreSQL keeps the plan of a prepared statement: made while
-    a table is new and small it reads the whole table, and goes on so until the next ANALYZE (measured: with 20,000
-    records, half of the throughput). On an engine of the user's own nothing is set.
-    """
-    cursor = connection.cursor()
-    for setting in PLANS:
-        cursor.execute(f"SET SESSION {setting} = off")
-    cursor.execute(PLAN_ONCE)
-    cursor.close()
-    connection.commit()
 
 
 def _connect(connection: sqlite3.Connection, _record: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, literal_column, select
 
 from omreceiver.records.values import as_text
 from omreceiver.schema.notification import Message
@@ -19,8 +19,9 @@ from omreceiver.store.tell import Changed
 
 #: how far the clock of who delivers may be behind this one's: an event is due when it is written
 CLOCKS = timedelta(minutes=1)
-#: what PostgreSQL's listeners listen to
-CHANNEL = "omreceiver"
+#: what PostgreSQL's listeners listen to: a channel is the whole database's, in which each schema may be a receiver's.
+#: Names end at 63 bytes, and a notification of a longer one is an error
+CHANNEL: ColumnElement[str] = literal_column("left('omreceiver.' || current_schema(), 63)")
 #: event IDs of up to 19 digits in one notification, whose text PostgreSQL limits to 8000 bytes
 IDS_IN_ONE = 390
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import URL, Engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import QueuePool
 
 from omreceiver.records.columns import MYSQL
@@ -55,10 +54,8 @@ def _arguments(url: URL, seconds: float) -> dict[str, Any]:
 
 
 def listen(engine: Engine, limit: timedelta) -> None:
-    """Tell every new connection of an engine the limit."""
+    """Tell every new connection of an engine the limit; what PostgreSQL is told goes by sessions.py."""
     seconds = _seconds(limit)
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", lambda connection, _: _tell_postgresql(connection, seconds))
     if engine.dialect.name in MYSQL:
         event.listen(engine, "connect", lambda connection, _: _tell_mysql(connection, seconds))
     if engine.dialect.driver == "psycopg":
@@ -67,17 +64,17 @@ def listen(engine: Engine, limit: timedelta) -> None:
         event.listen(engine, "do_connect", opener(seconds * CLIENT))
 
 
-def _tell_postgresql(connection: DBAPIConnection, seconds: float) -> None:
+def of_postgresql(limit: timedelta | None) -> dict[str, str]:
+    """What PostgreSQL is told of the limit: the names of its settings and their values."""
+    if limit is None:
+        return {}
+    seconds = _seconds(limit)
     settings = {
         "statement_timeout": seconds * STATEMENT,
         "lock_timeout": seconds * LOCK,
         "idle_in_transaction_session_timeout": seconds * IDLE,
     }
-    cursor = connection.cursor()
-    for name, value in settings.items():
-        cursor.execute(f"SET SESSION {name} = {_milliseconds(value)}")
-    cursor.close()
-    connection.commit()
+    return {name: str(_milliseconds(value)) for name, value in settings.items()}
 
 
 def _tell_mysql(connection: Any, seconds: float) -> None:

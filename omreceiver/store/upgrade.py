@@ -13,17 +13,22 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, Table, inspect, text
+from sqlalchemy.schema import CreateSchema
 
 from omreceiver.errors import TableTaken
 from omreceiver.records.columns import MYSQL
 from omreceiver.records.models import Models
 from omreceiver.store.database import for_writing
 from omreceiver.store.prefixes import remember
+from omreceiver.store.sessions import SCHEMA
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUILT = "omreceiver.records.build"
 MYSQL_LOCK = "CONCAT('omreceiver ', DATABASE())"
-POSTGRESQL_LOCK = "hashtext('omreceiver'), hashtext(current_schema())"
+#: by the schema's name also where there is none of that name yet
+POSTGRESQL_LOCK = """
+    hashtext('omreceiver'), hashtext(coalesce(current_schema(), btrim(current_setting('search_path'), '"')))
+"""
 #: what takes the lock of an upgrade and gives it back, one a database
 LOCKS = {
     "postgresql": (f"SELECT pg_advisory_lock({POSTGRESQL_LOCK})", f"SELECT pg_advisory_unlock({POSTGRESQL_LOCK})"),
@@ -83,10 +88,12 @@ def _missing(connection: Connection, models: Models) -> Missing:
 
 
 def upgrade(engine: Engine, models: Models) -> Missing:
-    """Create what is missing and give what it was. Columns are added only to classes built from WSDLs:
-    a declared class may have migrations of its own. Running it again does nothing.
+    """Create what is missing and give what it was; the schema too, where OMRECEIVER_SCHEMA names one. Columns are
+    added only to classes built from WSDLs: a declared class may have migrations of its own. Running it again does
+    nothing.
     """
     with _alone(engine), for_writing(engine).begin() as connection:
+        _make_schema(connection)
         before = _missing(connection, models)
         if before.revision:
             command.upgrade(alembic_config(connection), "head")
@@ -109,6 +116,13 @@ def _alone(engine: Engine) -> Iterator[None]:
             yield
         finally:
             connection.execute(text(unlock))
+
+
+def _make_schema(connection: Connection) -> None:
+    """The right to make one is asked for only where it is missing."""
+    name = connection.get_execution_options().get(SCHEMA)
+    if name and not inspect(connection).has_schema(name):
+        connection.execute(CreateSchema(name))
 
 
 def alembic_config(connection: Connection) -> Config:
