@@ -23,6 +23,13 @@ INLINE = "inline"
 #: who calls durable receivers: `omreceiver relay`, or the web process too
 RELAY = ("process", INLINE)
 ON_DELETE = ("delete", "mark")
+TRANSACTION = "transaction"
+#: as PgBouncer names them: for how long a client has a server's connection
+POOL_MODES = ("session", TRANSACTION)
+CURES = {
+    "OMRECEIVER_SCHEMA": "Leave it out, and give each organization a database of its own.",
+    "OMRECEIVER_POOL_MODE": "Leave it out.",
+}
 #: Salesforce repeats for a day, and for a week where Support has extended it (Integration Patterns, Fire and Forget)
 SHORTEST_LEDGER = timedelta(days=7)
 #: Salesforce gives up a delivery after 60 seconds (Outbound Message Considerations)
@@ -130,8 +137,9 @@ class Settings:
     database_url: str = _setting(
         "DATABASE_URL", _database, "sqlite:///omreceiver.db", "where the tables are", secret=True
     )
-    schema: str = _setting(
-        "OMRECEIVER_SCHEMA", _schema, "", "the schema of all tables, on PostgreSQL; empty: that of the connection"
+    schema: str = _setting("OMRECEIVER_SCHEMA", _schema, "", "the schema of all tables, on PostgreSQL")
+    pool_mode: str = _setting(
+        "OMRECEIVER_POOL_MODE", _one_of(*POOL_MODES), "session", "transaction, through PgBouncer in that mode"
     )
     models: tuple[str, ...] = _setting(
         "OMRECEIVER_MODELS", _words, "", "modules that declare records, separated by commas"
@@ -199,11 +207,10 @@ class Settings:
                 "OMRECEIVER_KEEP_MESSAGES is longer than OMRECEIVER_KEEP_LEDGER. The ledger outlives the messages: "
                 "raise the second, or lower the first."
             )
-        if self.schema and not self.database_url.startswith("postgresql"):
-            raise ConfigurationError(
-                "OMRECEIVER_SCHEMA: DATABASE_URL is not PostgreSQL's, where alone tables are in schemas. Leave it out, "
-                "and give each organization a database of its own."
-            )
+        wants = {"OMRECEIVER_SCHEMA": self.schema, "OMRECEIVER_POOL_MODE": self.pool_mode == TRANSACTION}
+        for name in (name for name, is_set in wants.items() if is_set):
+            if not self.database_url.startswith("postgresql"):
+                raise ConfigurationError(f"{name}: DATABASE_URL is not PostgreSQL's, which alone has it. {CURES[name]}")
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Settings:

@@ -29,6 +29,7 @@ from omreceiver.signals.receiver import Senders, receiver
 from omreceiver.store.database import open_for
 from omreceiver.store.events import CHANNEL
 from omreceiver.store.failures import said
+from omreceiver.store.sessions import is_pooled
 
 log = logging.getLogger(__name__)
 
@@ -68,16 +69,20 @@ def listen(name: str, url: str | None = None) -> Generator[Event, None, None]:
             show(event.key, event.changed)
 
     `url` is as DATABASE_URL, which it is taken from when not given; OMRECEIVER_SCHEMA is taken from the environment.
-    Through PgBouncer, one in session mode. An event counts as delivered when the next is asked for; what was not, as
-    the program ended, comes again. Several listeners of one name share its events, those of one record in their order;
-    listeners of several names have all of theirs.
+    It must be of the server itself, or of PgBouncer in session mode. An event counts as delivered when the next is
+    asked for; what was not, as the program ended, comes again. Several listeners of one name share its events, those of
+    one record in their order; listeners of several names have all of theirs.
     While the server is away it waits for it, with a line in the log.
 
-    Raises ConfigurationError for another database than PostgreSQL.
+    Raises ConfigurationError for another database than PostgreSQL, and for PgBouncer in transaction mode.
     """
-    engine = open_for(settings_from({} if url is None else {"DATABASE_URL": url}))
+    engine = open_for(settings_from({} if url is None else {"DATABASE_URL": url, "OMRECEIVER_POOL_MODE": "session"}))
     if engine.dialect.name != "postgresql":
         raise ConfigurationError(f"{engine.dialect.name} has no LISTEN; use a webhook or an exchange instead.")
+    if is_pooled(engine):
+        raise ConfigurationError(
+            "PgBouncer forgets in transaction mode who listens. Give listen() the server's own address, as `url`."
+        )
     with closing(_Listener(engine, name)) as listener:
         while True:
             try:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from omreceiver.config import Settings
+from omreceiver.config import TRANSACTION, Settings
 from omreceiver.errors import ConfigurationError, DatabaseUnreachable
 from omreceiver.store import limits, sessions
 
@@ -33,18 +33,20 @@ PIP = {"postgresql": "pip install 'omreceiver[postgres]'", "mysql": "pip install
 
 def open_for(settings: Settings, limit: timedelta | None = None) -> Engine:
     """The engine of a receiver with these settings, as `open_engine` gives it."""
-    return open_engine(settings.database_url, limit, settings.schema)
+    is_pooled = settings.pool_mode == TRANSACTION
+    return open_engine(settings.database_url, limit, settings.schema, is_pooled=is_pooled)
 
 
-def open_engine(url: str, limit: timedelta | None = None, schema: str = "") -> Engine:
+def open_engine(url: str, limit: timedelta | None = None, schema: str = "", *, is_pooled: bool = False) -> Engine:
     """An engine for the URL of the settings. It does not connect yet. With a limit, the time that a message may take,
     no statement and no wait for a lock on it takes longer; without one they may, as commands must. With a schema, of
-    PostgreSQL, all names are looked for there and nowhere else.
+    PostgreSQL, all names are looked for there and nowhere else. One that `is_pooled` sets and prepares nothing that
+    would outlive a transaction.
 
     Raises ConfigurationError when the URL or its driver cannot be used.
     """
     try:
-        engine = create_engine(url, **_options(url, limit))
+        engine = create_engine(url, **_options(url, limit, is_pooled))
     except (ArgumentError, NoSuchModuleError) as error:
         raise ConfigurationError(f"DATABASE_URL cannot be used: {error}") from error
     except ValueError:
@@ -56,15 +58,17 @@ def open_engine(url: str, limit: timedelta | None = None, schema: str = "") -> E
         raise ConfigurationError(f"DATABASE_URL needs the module {error.name}: {cure}") from error
     if engine.dialect.name == "postgresql":
         told = dict.fromkeys(PLANS, "off") | PLAN_ONCE | limits.of_postgresql(limit) | sessions.within(schema)
+        engine.update_execution_options(**{sessions.SCHEMA: schema, sessions.POOLED: is_pooled})
         sessions.tell(engine, told)
-        engine.update_execution_options(**{sessions.SCHEMA: schema})
     if limit is not None:
         limits.listen(engine, limit)
     return prepare(engine)
 
 
-def _options(url: str, limit: timedelta | None) -> dict[str, Any]:
+def _options(url: str, limit: timedelta | None, is_pooled: bool) -> dict[str, Any]:
     limited = limits.options(url, limit) if limit is not None else {}
+    if is_pooled:
+        limited["connect_args"] = limited.get("connect_args", {}) | sessions.arguments(url)
     if url.startswith("sqlite"):
         return {"connect_args": {"timeout": BUSY_TIMEOUT}} | limited
     # no ping before each use: a connection that was lost shows when it is used, and the message is stored again

@@ -16,8 +16,10 @@ AGAIN_NUMBERS = {1205, 1213, 1689, 1020}
 #: MariaDB's of a name that is not there: a savepoint's, or a function's
 NO_SUCH_NAME = 1305
 #: the server's own trouble, whoever's statement met it. PostgreSQL's classes: connection, resources (a full disk),
-#: intervention (a shutdown, a statement cancelled for its time), system
-SERVERS_TROUBLE = ("08", "53", "57", "58", "XX")
+#: intervention (a shutdown, a statement cancelled for its time), system; and a statement that another prepared, or that
+#: was prepared elsewhere
+PREPARED_ELSEWHERE = ("26000", "42P05")
+SERVERS_TROUBLE = ("08", "53", "57", "58", "XX", *PREPARED_ELSEWHERE)
 #: SQLite's, whose disk is this machine's
 DISKS_TROUBLE = (
     *("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"),
@@ -35,6 +37,7 @@ TROUBLE_NUMBERS = {
 #: be; but a receiver's own statement may just be wrong
 SCHEMA = ("25", "28", "3D", "3F", "42", "SQLITE_ERROR", "SQLITE_SCHEMA")
 SCHEMA_NUMBERS = {1044, 1045, 1130, 1049, 1054, 1142, 1143, 1146}
+SET_POOL_MODE = "through PgBouncer in transaction mode, set OMRECEIVER_POOL_MODE=transaction"
 
 
 class Verdict(Enum):
@@ -100,4 +103,6 @@ def _code(error: DBAPIError) -> int | str | None:
 
 def said(error: BaseException) -> str:
     """The first line of what the driver said; the rest may hold values of the record."""
-    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+    first = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+    is_pooled = isinstance(error, DBAPIError) and _code(error) in PREPARED_ELSEWHERE
+    return f"{first} ({SET_POOL_MODE})" if is_pooled else first

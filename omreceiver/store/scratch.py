@@ -20,6 +20,7 @@ from omreceiver.records.columns import CHARSET, MYSQL
 from omreceiver.records.models import Models
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing, prepare
+from omreceiver.store.sessions import is_pooled
 from omreceiver.store.statements import LOOSE
 
 #: what messages are read by; the rest of the book-keeping begins empty
@@ -33,8 +34,14 @@ BATCH = 1000
 def scratch(engine: Engine, models: Models) -> Iterator[Engine]:
     """An engine whose tables are empty but for what messages are read by, gone in the end.
 
-    Raises ConfigurationError when two class tables have one name.
+    Raises ConfigurationError when two class tables have one name, and for an engine whose connections are lent for one
+    transaction: temporary tables stay with the server's connection, and would hide the real ones from a stranger.
     """
+    if is_pooled(engine):
+        raise ConfigurationError(
+            "A rebuild has temporary tables, which a pooler in transaction mode gives to others. Run it without "
+            "OMRECEIVER_POOL_MODE, with the server's own address in DATABASE_URL."
+        )
     options = _options(engine.dialect.name, models)
     private = _private(engine)
     try:
