@@ -6,8 +6,10 @@ a view, a column, a function, is thrown away, and so is one that it filled: the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +19,16 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from omreceiver.store import tables
+from omreceiver import Settings
+from omreceiver.store import parting, tables
 from omreceiver.store.database import for_writing, open_engine
+from omreceiver.store.partitions import Doing, Step
+from omreceiver.store.prune import Limits
 from omreceiver.store.upgrade import alembic_config
 from tests.databases import DRIVERS, drop_space, make_space, server, url_of_space
 
+#: on PostgreSQL the tables are parted by month, whatever the test is about
+PARTED = os.environ.get("TEST_PARTED") == "1"
 #: rows that are worth emptying a table for
 FEW = 1000
 VERSION = "om_alembic_version"
@@ -62,6 +69,18 @@ def make_book_keeping(engine: Engine) -> None:
         if not inspect(connection).has_table(tables.message.name):
             tables.metadata.create_all(connection, checkfirst=False)
             command.stamp(alembic_config(connection), "head")
+    if PARTED and engine.dialect.name == "postgresql":
+        part(engine)
+
+
+def part(engine: Engine, now: datetime | None = None, ahead: int = 2) -> list[Step]:
+    """What `omreceiver db partition` does; gives what it did."""
+    now = now or datetime.now(UTC)
+    steps = parting.steps(engine, Limits.of(Settings(), now), now, ahead)
+    for step in steps:
+        if step.doing is not Doing.KEEP:
+            parting.do(engine, step)
+    return steps
 
 
 @contextmanager
@@ -144,7 +163,7 @@ class _Space:
             connection.execute(text(f'DROP TYPE "{enum}"'))
 
     def _others(self, connection: Connection) -> list[str]:
-        return [name for name in inspect(connection).get_table_names() if name not in {*BOOKS, VERSION}]
+        return [name for name in inspect(connection).get_table_names() if not name.startswith("om_")]
 
     def _holds(self, connection: Connection) -> list[str]:
         return sorted(connection.execute(text(HOLDS[self.kind])).scalars())

@@ -14,18 +14,21 @@ from omreceiver.cli.opening import check_tables, open_parts
 from omreceiver.cli.output import json_option, print_json, print_rows, progress, with_progress
 from omreceiver.errors import ChecksFailed
 from omreceiver.receive import Parts
+from omreceiver.store import parting
 from omreceiver.store import prune as store_prune
 from omreceiver.store import upgrade as store_upgrade
 from omreceiver.store.comparing import Comparison
 from omreceiver.store.differences import What
+from omreceiver.store.partitions import Doing, Step
 
+STEPS = ("what", "table", "partition", "since", "until", "why")
 DIFFERENCES = ("class", "record_id", "external_id", "what", "column", "there", "rebuilt")
 WHOLE = {"class", "record_id", "what", "column"}
 
 
 @click.group()
 def db() -> None:
-    """Create, upgrade, check, prune and rebuild the tables."""
+    """Create, upgrade, check, prune, part and rebuild the tables."""
 
 
 @db.command()
@@ -98,6 +101,36 @@ def prune(as_json: bool) -> None:
     finally:
         # also when the database went away in between
         print_rows(store_prune.KINDS, [[removed[kind] for kind in store_prune.KINDS]], as_json=as_json)
+
+
+@db.command()
+@click.option("--ahead", default=2, show_default=True, type=click.IntRange(1, 60), help="Months to make in advance.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@json_option
+def partition(ahead: int, dry_run: bool, as_json: bool) -> None:
+    """Part messages, the ledger and events by month, on PostgreSQL; make the months to come, drop those that are old.
+
+    Run it daily beside `db prune`. The first run takes the tables as they are for the first partition: nothing is
+    copied, and messages wait. A month goes OMRECEIVER_KEEP_LEDGER after its end, unless something of it is open in
+    quarantine or still to be delivered; until then the plan says `keep`, and why.
+    """
+    parts = check_tables(open_parts(), ledger_only=True)
+    now = datetime.now(UTC)
+    planned = parting.steps(parts.engine, store_prune.Limits.of(parts.settings, now), now, ahead)
+    done: list[Step] = []
+    try:
+        for step in planned:
+            if not dry_run and step.doing is not Doing.KEEP:
+                parting.do(parts.engine, step)
+            done.append(step)
+    finally:
+        # also when a table could not be locked in time
+        print_rows(STEPS, [_step(step) for step in done], as_json=as_json)
+
+
+def _step(step: Step) -> list[object]:
+    one = step.partition
+    return [str(step.doing), one.table.name, one.name, one.since, one.until, step.why]
 
 
 @db.command()

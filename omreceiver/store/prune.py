@@ -19,6 +19,7 @@ from omreceiver.config import Settings
 from omreceiver.store import tables
 from omreceiver.store.database import for_writing
 from omreceiver.store.insist import insist
+from omreceiver.store.partitions import parted
 
 M = tables.message.c
 N = tables.notification.c
@@ -29,6 +30,8 @@ D = tables.delivery.c
 
 #: what is removed, in this order
 KINDS = ("bodies", "messages", "notifications", "quarantined", "tombstones", "events")
+#: of these whole months go where the table is parted, and the lines of the ledger, or deliveries, with them
+BY_MONTH = {"messages": tables.message.name, "events": tables.event.name}
 #: rows whose number is chosen at once; a message may have a hundred lines in the ledger
 BATCH = 500
 Columns = tuple[ColumnElement[Any], tuple[ColumnElement[bool], ...]]
@@ -67,7 +70,7 @@ def due(engine: Engine, limits: Limits) -> int:
     """How many rows there are to go, lines of the ledger not counted."""
     total = 0
     with engine.connect() as connection:
-        for kind in KINDS:
+        for kind in _row_by_row(engine):
             if kind != "notifications":
                 column, conditions = limits.wanted(kind)
                 total += connection.scalar(select(func.count(column)).where(*conditions)) or 0
@@ -75,10 +78,14 @@ def due(engine: Engine, limits: Limits) -> int:
 
 
 def prune(engine: Engine, limits: Limits) -> Iterator[Counter[str]]:
-    """Remove it, and tell after each transaction how many of what have gone. Raises Unavailable."""
+    """Remove it, and tell after each transaction how many of what have gone. Raises Unavailable.
+
+    Of tables that are parted by month, whole months go, by `omreceiver db partition`.
+    """
+    kinds = _row_by_row(engine)
     for ids in _batches(engine, limits, "bodies"):
         yield _remove(engine, {"bodies": update(tables.message).where(M.id.in_(ids)).values(body=None)})
-    for ids in _batches(engine, limits, "messages"):
+    for ids in _batches(engine, limits, "messages") if "messages" in kinds else ():
         lines = delete(tables.notification).where(N.message_id.in_(ids))
         yield _remove(engine, {"notifications": lines, "messages": delete(tables.message).where(M.id.in_(ids))})
     for ids in _batches(engine, limits, "quarantined"):
@@ -86,9 +93,16 @@ def prune(engine: Engine, limits: Limits) -> Iterator[Counter[str]]:
     for ids in _batches(engine, limits, "tombstones"):
         old = delete(tables.tombstone).where(T.salesforce_id.in_(ids), T.told_at < limits.ledger)
         yield _remove(engine, {"tombstones": old})
-    for ids in _batches(engine, limits, "events"):
+    for ids in _batches(engine, limits, "events") if "events" in kinds else ():
         deliveries = delete(tables.delivery).where(D.event_id.in_(ids))
         yield _remove(engine, {"deliveries": deliveries, "events": delete(tables.event).where(E.id.in_(ids))})
+
+
+def _row_by_row(engine: Engine) -> list[str]:
+    """The kinds whose rows do not go with their month."""
+    with engine.connect() as connection:
+        whole = parted(connection)
+    return [kind for kind in KINDS if BY_MONTH.get(kind) not in whole]
 
 
 def _batches(engine: Engine, limits: Limits, kind: str) -> Iterator[list[Any]]:

@@ -92,7 +92,7 @@ def upgrade(engine: Engine, models: Models) -> Missing:
     added only to classes built from WSDLs: a declared class may have migrations of its own. Running it again does
     nothing.
     """
-    with _alone(engine), for_writing(engine).begin() as connection:
+    with alone(engine), for_writing(engine).begin() as connection:
         _make_schema(connection)
         before = _missing(connection, models)
         if before.revision:
@@ -103,8 +103,8 @@ def upgrade(engine: Engine, models: Models) -> Missing:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
-    """Processes that start in the same moment upgrade one after the other: the lock outlives the commit."""
+def alone(engine: Engine) -> Iterator[None]:
+    """Processes that change tables in the same moment do it one after the other: the lock outlives the commit."""
     if engine.dialect.name not in LOCKS:
         # SQLite has one writer at a time anyhow
         yield
