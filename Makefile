@@ -14,7 +14,11 @@ STORM_SECONDS ?= 600
 # Stories for each property of the search for an order that ends in other tables
 CONVERGENCE_EXAMPLES ?= 2000
 
-.PHONY: run test test-all storm converge check format clean
+# A folder with floor.py and compare.py; without it PostgreSQL is not set beside its floor
+BENCH ?= ../shared/bench
+BENCH_ROUNDS ?= 5
+
+.PHONY: run test test-all storm converge bench bench-growth check format clean
 
 run: $(VENV)/.runs
 	$(VENV)/bin/omreceiver serve --demo --host $(HOST) --port $(PORT)
@@ -36,6 +40,14 @@ storm: $(VENV)/.tests
 converge: $(VENV)/.tests
 	CONVERGENCE_EXAMPLES=$(CONVERGENCE_EXAMPLES) $(VENV)/bin/python -m pytest -n $(WORKERS) --timeout 0 tests/test_convergence.py
 
+# pytest-benchmark would warn the parallel tests of itself: an environment of its own
+bench: .venv-bench/.bench
+	.venv-bench/bin/python -m tests.benchmarks --bench $(BENCH) --rounds $(BENCH_ROUNDS)
+
+bench-growth: .venv-bench/.bench
+	.venv-bench/bin/python -m tests.benchmarks.growth
+	.venv-bench/bin/python -m tests.benchmarks.report
+
 check: $(VENV)/.tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -50,6 +62,11 @@ clean:
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+
+.venv-bench/.bench: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[dev,bench]'
+	touch $@
 
 $(VENV)/.runs: $(VENV)/bin/python pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable .
