@@ -22,3 +22,8 @@ def statements(engine: Engine, only: str = "") -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(engine, "before_cursor_execute", listen)
+
+
+def of_the_message(sent: list[str]) -> list[str]:
+    """Those that store a message: without what begins a transaction, and what is learned of an action once."""
+    return [each for each in sent if not each.startswith(("BEGIN", "SET", "PRAGMA")) and "om_action" not in each]
