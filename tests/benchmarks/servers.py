@@ -16,7 +16,7 @@ import pytest
 from tests import processes
 from tests.benchmarks import opportunities
 from tests.conftest import ROOT
-from tests.databases import SERVERS, SPACE, drop_space, make_space, server, url_of_space
+from tests.databases import drop_space, make_space, server, url_of_space
 
 WORKERS = {"sqlite": 1, "postgresql": 2, "mariadb": 2}
 OURS = "/outbound-messages"
@@ -63,8 +63,10 @@ def dsn(kind: str, url: str) -> str:
 
 
 @contextmanager
-def product(kind: str, url: str, folder: Path, name: str = "product", **settings: str) -> Iterator[Target]:
-    """The product with the Opportunity's WSDL, its tables made."""
+def product(
+    kind: str, url: str, folder: Path, name: str = "product", workers: int | None = None, **settings: str
+) -> Iterator[Target]:
+    """The product with the Opportunity's WSDL, its tables made. Raises NotThere when it does not start."""
     wsdls = folder / "wsdl"
     wsdls.mkdir(exist_ok=True)
     opportunities.write_wsdl(wsdls)
@@ -73,7 +75,7 @@ def product(kind: str, url: str, folder: Path, name: str = "product", **settings
     made = subprocess.run(command, cwd=ROOT, env=processes.environment(folder, **given), capture_output=True, text=True)
     if made.returncode:
         raise NotThere(made.stderr)
-    with gunicorn("omreceiver:create_app()", WORKERS[kind], ROOT, folder, **given) as (port, pid):
+    with gunicorn("omreceiver:create_app()", workers or WORKERS[kind], ROOT, folder, **given) as (port, pid):
         yield Target(name, port, OURS, pid)
 
 
@@ -111,6 +113,3 @@ def _wait_for(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.1)
     raise NotThere(f"gunicorn did not start; it printed:\n{log.read_text()}")
-
-
-__all__ = ["SERVERS", "SPACE", "NotThere", "Target", "databases", "dsn", "floor", "gunicorn", "product"]

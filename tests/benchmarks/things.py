@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -63,7 +63,7 @@ class Things:
         upgrade(parts.engine, parts.models)
         return app
 
-    def message(self, numbers: range, change: int, **more: Value) -> bytes:
+    def message(self, numbers: Iterable[int], change: int, **more: Value) -> bytes:
         return compose(self.sobject, *(self._record(number, change) | more for number in numbers))
 
     def _record(self, number: int, change: int) -> dict[str, Value]:

@@ -1,0 +1,8 @@
+"""Records of three hundred fields, for OMRECEIVER_MODELS."""
+
+from __future__ import annotations
+
+from tests.benchmarks.things import Things
+
+THINGS = Things(fields=300, tables=2)
+Thing = THINGS.model
