@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -22,9 +22,11 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import create_engine, text
 
+from omreceiver.cli import COMMANDS as SUMMARIES
 from omreceiver.cli import main
 from omreceiver.testing import compose
 from omreceiver.testing.replay import Case, post
+from tests.commands import all_commands
 from tests.conftest import MakeApp, tables_of
 from tests.processes import PROGRAMS, environment, free_port, live, run
 from tests.wsdls import wsdl_text
@@ -90,14 +92,6 @@ def usage_error(result: Result) -> str:
     return result.stderr.splitlines()[-1]
 
 
-def all_commands(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, each in group.commands.items():
-        line = f"{before} {name}".strip()
-        yield line, each
-        if isinstance(each, click.Group):
-            yield from all_commands(each, line)
-
-
 COMMANDS = dict(all_commands())
 
 
@@ -120,10 +114,22 @@ def test_every_command_explains_itself_and_its_options(line: str, command: Comma
         assert " ".join(each.help.split())[:60] in " ".join(result.stdout.split())
 
 
+def test_the_list_of_commands_says_what_each_says_first() -> None:
+    assert {name: COMMANDS[name].get_short_help_str(limit=200) for name in SUMMARIES} == SUMMARIES
+
+
+def test_help_imports_no_library_but_click() -> None:
+    """It is asked for most by those who wait for a prompt."""
+    source = "import sys; from omreceiver.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    heavy = {"flask", "sqlalchemy", "lxml", "spyne", "alembic", "rich", "blinker", "lark", "werkzeug"}
+    assert heavy.isdisjoint(done.stdout.splitlines()[-1].split())
+
+
 def test_without_a_command_it_shows_what_there_is(command: Command) -> None:
     result = command("")
     assert result.exit_code == 2
-    assert all(name in result.output for name in main.commands)
+    assert all(name in result.output for name in SUMMARIES)
 
 
 def test_as_a_module_and_as_a_program(project: Path) -> None:

@@ -12,12 +12,12 @@ import click
 import pytest
 
 import omreceiver
-from omreceiver.cli import main
 from omreceiver.config import Settings
 from omreceiver.signals import OF_MESSAGES, OF_RECORDS, post_save
 from omreceiver.store.plan import Outcome
 from omreceiver.testing import compose
 from tests import processes
+from tests.commands import all_commands
 from tests.conftest import ROOT
 from tests.databases import fresh_database
 
@@ -43,12 +43,9 @@ def run(page: str, folder: Path) -> str:
     return done.stdout
 
 
-def commands(group: click.Group, prefix: str = "omreceiver") -> dict[str, click.Command]:
-    found: dict[str, click.Command] = {}
-    for name, command in group.commands.items():
-        inside = isinstance(command, click.Group)
-        found |= commands(command, f"{prefix} {name}") if inside else {f"{prefix} {name}": command}  # type: ignore[arg-type]
-    return found
+def commands() -> dict[str, click.Command]:
+    """Those that do something, groups left out, as one types them."""
+    return {f"omreceiver {line}": each for line, each in all_commands() if not isinstance(each, click.Group)}
 
 
 def test_the_code_of_the_readme_runs(tmp_path: Path) -> None:
@@ -137,10 +134,10 @@ def test_no_other_setting_is_documented_or_read() -> None:
     assert [path.name for path, source in sources.items() if "os.environ" in source] == ["config.py"]
 
 
-@pytest.mark.parametrize("name", commands(main))
+@pytest.mark.parametrize("name", commands())
 def test_every_command_is_documented_and_helps(name: str) -> None:
     assert f"| `{name}" in (ROOT / "docs/commands.md").read_text()
-    command = commands(main)[name]
+    command = commands()[name]
     assert command.help
     options = [each for each in command.params if isinstance(each, click.Option)]
     assert [option.name for option in options if not option.help] == []
@@ -148,7 +145,7 @@ def test_every_command_is_documented_and_helps(name: str) -> None:
 
 def test_every_documented_command_exists() -> None:
     documented = set(re.findall(r"^\| `(omreceiver(?: [a-z]+)+)", (ROOT / "docs/commands.md").read_text(), flags=re.M))
-    assert documented == set(commands(main))
+    assert documented == set(commands())
 
 
 def test_every_outcome_and_signal_is_documented() -> None:

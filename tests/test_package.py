@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 
+import omreceiver
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "omreceiver"
@@ -24,3 +26,17 @@ def test_every_file_that_is_no_module_is_package_data() -> None:
 def test_every_folder_of_modules_is_a_package() -> None:
     folders = {path.parent for path in PACKAGE.rglob("*.py")}
     assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_public_names_are_where_the_type_checker_sees_them() -> None:
+    """They are imported when they are asked for, and listed once more for who only reads."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = {
+        alias.name: (node.module or "").removeprefix("omreceiver.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("omreceiver.")
+        for alias in node.names
+    }
+    assert seen == omreceiver._HOMES
+    assert sorted(seen) == omreceiver.__all__
+    assert set(omreceiver.__all__) <= set(dir(omreceiver))

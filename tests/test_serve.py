@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 
 from omreceiver.app import parts_of
-from omreceiver.cli import main
+from omreceiver.cli import COMMANDS
 from omreceiver.store import tables
 from omreceiver.testing import compose, new_id
 from omreceiver.testing.replay import send_to
@@ -110,7 +110,7 @@ def test_every_line_of_the_procfile_names_a_program_and_a_command_that_exist(pro
         program, *arguments = shlex.split(line)
         assert shutil.which(program, path=environment(project)["PATH"]), program
         if program == "omreceiver":
-            assert arguments[0] in main.commands
+            assert arguments[0] in COMMANDS
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])

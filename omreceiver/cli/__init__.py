@@ -1,29 +1,53 @@
-"""The command line: a thin skin. Each file holds one group of commands; this one gathers them."""
+"""The command line: a thin skin. Each file holds one group of commands; this one lists them and imports none."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from omreceiver.cli.classes import classes
-from omreceiver.cli.db import db
-from omreceiver.cli.quarantine import quarantine
-from omreceiver.cli.relay import relay
-from omreceiver.cli.replay import replay
-from omreceiver.cli.send import send
-from omreceiver.cli.serve import serve
-from omreceiver.cli.show import show
-from omreceiver.cli.soql import soql
 from omreceiver.errors import OmreceiverError
 
 #: exit codes: 0, 1 when something fell short, and this one
 WRONG_USE = 2
+#: command → what it does, as the command itself says first; it is in the file of its name, which is imported when it
+#: is called: Flask, SQLAlchemy and Spyne take longer than `omreceiver --help` should
+COMMANDS = {
+    "classes": (
+        "Which sObject goes to which class and table, by which key, from which field list, and what is unmapped."
+    ),
+    "db": "Create, upgrade, check, prune and rebuild the tables.",
+    "quarantine": "Look at what could not be stored; store it when its cause is mended, or drop it.",
+    "relay": "Call the durable receivers of OMRECEIVER_MODELS, in this process, until it is told to stop.",
+    "replay": "Replay messages: files, case folders, or folders of them; or with --kept those that are kept here.",
+    "send": (
+        "Compose a message about one record and send it, such as `omreceiver send Account Name=Acme ERP_Id__c=A-1`."
+    ),
+    "serve": "Create the tables that are missing and serve.",
+    "show": "Show what arrived, what became of it, and why.",
+    "soql": 'Print the records that a SOQL query gives, such as "SELECT Name FROM Account WHERE Owner.Name = :owner".',
+}
 
 
 class Commands(click.Group):
-    """Turns the package's own errors into one sentence and an exit code; a traceback is for bugs."""
+    """Finds a command in its file. Turns the package's own errors into one sentence and an exit code; a traceback is
+    for bugs.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -43,7 +67,3 @@ def main() -> None:
     # OMRECEIVER_MODELS names modules of the project one stands in, as with `python -m`, Flask and gunicorn
     if not {"", str(Path.cwd())} & set(sys.path):
         sys.path.insert(0, str(Path.cwd()))
-
-
-for command in (serve, replay, send, show, classes, soql, db, quarantine, relay):
-    main.add_command(command)
