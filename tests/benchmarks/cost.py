@@ -27,9 +27,9 @@ from omreceiver import Change, post_save
 from omreceiver.app import parts_of
 from tests.benchmarks import figures, servers
 from tests.benchmarks.servers import NotThere
-from tests.benchmarks.things import Things
 from tests.benchmarks.through import send
 from tests.statements import of_the_message, statements
+from tests.things import Things
 
 AXES = {"notifications": (1, 10, 100), "fields": (5, 20, 100, 300), "tables": (1, 2, 3, 4), "receivers": (0, 1, 10)}
 REFERENCE = {"notifications": 100, "fields": 20, "tables": 2, "receivers": 0}

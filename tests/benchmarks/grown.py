@@ -15,8 +15,8 @@ from sqlalchemy.engine import make_url
 
 from omreceiver.app import parts_of
 from omreceiver.testing.messages import ACTION, ORGANIZATION
-from tests.benchmarks.things import START, WIDTH, Things
 from tests.databases import DRIVERS, SERVERS, SPACE
+from tests.things import START, WIDTH, Things
 
 THINGS = Things(fields=10, tables=2)
 #: for OMRECEIVER_MODELS

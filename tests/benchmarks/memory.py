@@ -27,7 +27,7 @@ from tests.databases import DATABASES
 
 #: notifications a message, messages between two looks
 SIZE, STEP = 100, 200
-LONG = 100 * 2**10
+LONG, ROW = 100 * 2**10, 10
 
 
 def long_run(kind: str, notifications: int) -> list[dict[str, float]]:
@@ -42,19 +42,22 @@ def long_run(kind: str, notifications: int) -> list[dict[str, float]]:
 
 
 def big_message(kind: str) -> dict[str, Any]:
-    """MiB of the worker before and at the peak of a hundred records with three hundred fields, a long text in each."""
+    """MiB of the worker before and at the peak of a hundred records with three hundred fields, a long text in each; and
+    of a row of such messages.
+    """
     settings = {"OMRECEIVER_MODELS": wide.__name__, "OMRECEIVER_ORGANIZATIONS": ORGANIZATION[:15]}
     letters = random.Random(1).choices(string.ascii_letters + "   \n", k=LONG)
-    body = wide.THINGS.message(range(SIZE), 1, F0__c="".join(letters))
+    bodies = [wide.THINGS.message(range(SIZE), turn, F0__c="".join(letters)) for turn in range(1, ROW + 1)]
     with TemporaryDirectory() as folder, _served(kind, Path(folder), **settings) as target:
         [worker] = _workers(target)
         connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=60)
         post(connection, target.path, wide.THINGS.message([SIZE], 1))
-        before = _mib(worker, "VmHWM")
-        post(connection, target.path, body)
-        peak = _mib(worker, "VmHWM")
+        peaks = [_mib(worker, "VmHWM")]
+        for body in bodies:
+            post(connection, target.path, body)
+            peaks.append(_mib(worker, "VmHWM"))
         connection.close()
-    return {"database": kind, "body": len(body) / 2**20, "before": before, "peak": peak}
+    return {"database": kind, "body": len(bodies[0]) / 2**20, "before": peaks[0], "peak": peaks[1], "row": peaks[-1]}
 
 
 @contextmanager

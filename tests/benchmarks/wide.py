@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks.things import Things
+from tests.things import Things
 
 THINGS = Things(fields=300, tables=2)
 Thing = THINGS.model
