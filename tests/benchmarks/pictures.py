@@ -15,7 +15,7 @@ FOLDER = ROOT / "docs" / "pictures"
 #: of about the same contrast to white and to near-black
 GREY = "#7a7f87"
 COLOURS = ("#2f81d7", "#d9772b", "#3a9d5d", "#a371c7")
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "omreceiver",
     "font.size": 10,
     "text.color": GREY,
