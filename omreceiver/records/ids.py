@@ -21,8 +21,5 @@ def to18(salesforce_id: str) -> str:
         raise ValueError("15 or 18 letters and digits")
     if len(salesforce_id) == 18:
         return salesforce_id
-    return salesforce_id + "".join(_check(salesforce_id[at : at + 5]) for at in (0, 5, 10))
-
-
-def _check(five: str) -> str:
-    return CHECK[int(five.translate(BITS)[::-1], 2)]
+    bits = salesforce_id.translate(BITS)[::-1]
+    return salesforce_id + CHECK[int(bits[10:], 2)] + CHECK[int(bits[5:10], 2)] + CHECK[int(bits[:5], 2)]

@@ -163,18 +163,19 @@ def _values(save: Save, stamps: Stamps, situation: Situation) -> dict[str, Any]:
     row, present, before, reading = save.row, save.present, save.before, situation.plan.reading
     here = _other_class(row, present, reading.models) if present else None
     left = extra.left_by(present, here, row.layout) if present and here else {}
-    system = {
+    values = {
         "external_id": before["external_id"] if row.key is None else row.key,
-        "child_name": row.layout.name,
         "salesforce_id": row.salesforce_id,
         "organization_id": situation.plan.message.organization_id,
         **freshness.remembered(row, stamps, reading.action),
+        **extra.settle(row, before, left),
+        **row.values,
     }
-    if "child_name" not in row.layout.by_attribute:
-        del system["child_name"]
+    if "child_name" in row.layout.by_attribute:
+        values["child_name"] = row.layout.name
     if row.layout.is_marked:
-        system["deleted_at"] = _deleted_at(row, before, situation)
-    return {**system, **extra.settle(row, before, left), **row.values}
+        values["deleted_at"] = _deleted_at(row, before, situation)
+    return values
 
 
 def _deleted_at(row: Row, before: Mapping[str, Any], situation: Situation) -> datetime | None:
