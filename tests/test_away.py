@@ -188,7 +188,7 @@ def at_the_commit(app: Flask, do: Callable[[], None]) -> Iterator[None]:
     engine, written = parts_of(app).engine, [False]
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        written[0] |= statement.startswith(("UPDATE account", "INSERT INTO account"))
+        written[0] |= "UPDATE account" in statement or "INSERT INTO account" in statement
 
     def commit(_connection: Connection) -> None:
         if written[0]:
