@@ -4,7 +4,8 @@ What is committed, and when. The ledger, the records, what receivers before and 
 for durable receivers: all in one transaction. Its parts come in this order: which records are there, read and locked
 by ascending key; which notifications are known, where they may be; pre_save and pre_delete; the writes; post_save and
 post_delete; the ledger; the events. Two workers with the same message meet at the locks or at the ledger's primary
-key: the second one fails, rolls back, tries again, and finds duplicates.
+key: the second one fails, rolls back, tries again, and finds duplicates. In the same way a record that is remembered as
+deleted is not asked for at first: the batch that would bring it back is Doubted, and the next attempt asks.
 
 What is tried again: conflicts (deadlock, serialization, a key inserted by somebody else), a few times, with a pause
 that grows. What is not: the database being away. That is Unavailable: nothing was written, Salesforce sends again.
