@@ -44,7 +44,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 #: long after, when all that a test has written is old
 LATER = datetime.now(UTC) + timedelta(days=100)
 #: files whose tests also run on parted tables, and those of them that ask what only whole tables do
-ELSEWHERE = ["store", "quarantine", "rebuild", "replay", "kept", "show", "relay", "outbox", "organizations", "races"]
+ELSEWHERE = ["store", "quarantine", "rebuild", "kept", "show", "outbox", "organizations", "races"]
 #: rows go with their month there; and the index of a partition has a name of its own
 OTHERWISE = [
     "test_the_ledger_goes_after_its_time_with_its_messages",
@@ -54,7 +54,6 @@ OTHERWISE = [
     "test_a_prune_of_many_takes_several_transactions",
     "test_receiving_goes_on_beside_a_prune",
     "test_the_first_is_found_though_postgresql_does_not_know_yet_how_many_wait",
-    "test_the_next_of_many_is_found_by_an_index",
 ]
 
 
