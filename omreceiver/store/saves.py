@@ -43,6 +43,7 @@ class Save:
     #: signal → names of the receivers that ran
     receivers: dict[str, list[str]] = field(default_factory=dict)
     instance: RecordMixin | None = None
+    _changes: Mapping[str, Change] | None = field(default=None, repr=False)
 
     @property
     def layout(self) -> Layout:
@@ -104,6 +105,7 @@ class Save:
 
     def compare(self) -> None:
         """Find what differs, and with it the outcome."""
+        self._changes = None
         if self.present is not None:
             before = self.before
             self.touched = {name for name, value in self.values.items() if before.get(name) != value}
@@ -125,7 +127,12 @@ class Save:
         return Outcome.UPDATED if self.touched - BOOKKEEPING else Outcome.UNCHANGED
 
     def changes(self) -> Mapping[str, Change]:
-        """What receivers hear of: attribute → old and new value."""
+        """What receivers hear of: attribute → old and new value. Every signal asks; it is found out once."""
+        if self._changes is None:
+            self._changes = self._found()
+        return self._changes
+
+    def _found(self) -> Mapping[str, Change]:
         if self.present is not None:
             return {name: Change(self.before.get(name), self.values[name]) for name in self.touched - BOOKKEEPING}
         silent = BOOKKEEPING | IDENTITY
