@@ -107,12 +107,12 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             try:
                 rows += compare(kind, given.rounds, given.bench.absolute(), Path(folder))
+                if given.database is None:
+                    figures.save("beside", rows)
             except NotThere as error:
                 print(f"{kind} is left out: {error}")
     for row in rows:
         print("{database:10} {size:4} a message  {case:38} {product:8.0f}/s  {ratio:5.2f} of the floor".format(**row))
-    if given.database is None:
-        figures.save("beside", rows)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _summary(statement: str) -> str:
-    """Its verb and its tables."""
+    """Its verb and its tables; how it begins where it names none."""
     tables = re.findall(r"\b(?:FROM|INTO|UPDATE|JOIN)\s+(?!json)([a-z_]\w*)(?!\w*\()", statement)
     lock = " FOR UPDATE" if "FOR UPDATE" in statement else ""
+    if not tables:
+        return statement.partition("(")[0]
     return f"{statement.split()[0]} {', '.join(dict.fromkeys(tables))}{lock}"

@@ -7,14 +7,19 @@ import os
 import platform
 import re
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from tests.conftest import ROOT
+from tests.databases import SERVERS, server
 
 FOLDER = ROOT / "docs" / "figures"
 DIGITS = 6
+NAMES = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
 
 
 def save(part: str, measured: object) -> Path:
@@ -44,7 +49,22 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
+        **dict(_servers()),
     }
+
+
+def _servers() -> Iterator[tuple[str, str]]:
+    """The versions of the database servers that answer."""
+    for kind in SERVERS:
+        there = server(kind)
+        try:
+            with there.connect() as connection:
+                version = connection.dialect.server_version_info or ()
+        except DBAPIError:
+            continue
+        finally:
+            there.dispose()
+        yield NAMES[kind], ".".join(map(str, version))
 
 
 def _processor() -> str:

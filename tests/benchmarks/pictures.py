@@ -67,7 +67,7 @@ def cost(lines: dict[str, list[dict[str, Any]]]) -> None:
             for colour, (name, label) in enumerate((("seconds", "time"), ("busy", "of it the worker's own"))):
                 line = lines[name][number]
                 points = line["points"]
-                panel.plot(points, line["costs"], "o", color=COLOURS[colour], label=label)
+                panel.plot(points, line["costs"], "o", clip_on=False, color=COLOURS[colour], label=label)
                 ends = [points[0], points[-1]]
                 panel.plot(
                     ends, [line["fixed"] + line["each"] * end for end in ends], color=COLOURS[colour], linewidth=1
@@ -98,7 +98,9 @@ def growth(rows: list[dict[str, Any]]) -> None:
 
 def memory(rows: list[dict[str, float]]) -> None:
     with picture("memory", 7, 2.6) as (_, axes):
-        axes.plot([row["notifications"] for row in rows], [row["MiB"] for row in rows], "o-", color=COLOURS[0])
+        axes.plot(
+            [row["notifications"] for row in rows], [row["MiB"] for row in rows], "o-", color=COLOURS[0], clip_on=False
+        )
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel("notifications received")

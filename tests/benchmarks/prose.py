@@ -50,7 +50,7 @@ are without it.
 """
 MEMORY = """## Memory
 
-A worker after {last:,} notifications, a hundred a message, on {database}: {more:+.0f} MiB against {first:,}.
+A worker after {last:,} notifications, a hundred a message, on {database}: {more:+} MiB against {first:,}.
 
 ![Memory of a worker](pictures/memory.svg)
 

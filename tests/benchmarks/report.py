@@ -21,9 +21,9 @@ AXES = {
 }
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def table(headings: Iterable[str], rows: Iterable[Iterable[object]], numbers: str = "--:") -> str:
     head = list(headings)
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *([str(cell) for cell in row] for row in rows)]
+    lines = [head, ["---"] + [numbers] * (len(head) - 1), *([str(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -99,7 +99,7 @@ def growth(found: dict[str, Any]) -> Iterator[str]:
         ([row["message"], *(f"{row['ratios'][size]:.2f}" for size in sizes)] for row in found["times"]),
     )
     yield prose.PLANS
-    yield table(("statement", "indexes", "tables read whole"), (_plan(plan) for plan in found["plans"]))
+    yield table(("statement", "indexes", "tables read whole"), (_plan(plan) for plan in found["plans"]), "---")
     pruning = found["pruning"]
     yield prose.PRUNING.format(windows=pruning["windows"], ratio=pruning["beside"] / pruning["alone"])
 
@@ -111,7 +111,7 @@ def _plan(plan: dict[str, Any]) -> list[str]:
 def memory(found: dict[str, Any]) -> Iterator[str]:
     pictures.memory(found["long"])
     first, last = found["long"][0], found["long"][-1]
-    counts = {"first": first["notifications"], "last": last["notifications"], "more": last["MiB"] - first["MiB"]}
+    counts = {"first": first["notifications"], "last": last["notifications"], "more": round(last["MiB"] - first["MiB"])}
     yield prose.MEMORY.format(database=found["database"], **counts)
     sizes = ("body", "before", "peak", "row")
     rows = ([big["database"], *(f"{big[size]:.0f}" for size in sizes)] for big in found["big"])
