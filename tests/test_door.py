@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable
 from typing import Any
@@ -116,6 +117,25 @@ def test_the_answer_is_soap_in_utf8(app: Flask) -> None:
     response = send(app, MESSAGE)
     assert response.content_type == "text/xml; charset=utf-8"
     assert int(response.headers["Content-Length"]) == len(response.data)
+
+
+def test_nothing_of_a_message_stays_when_it_is_answered(app: Flask) -> None:
+    """Nor until the next collection of garbage: a message may have megabytes, and collections are rare."""
+
+    def elements() -> int:
+        return sum(isinstance(each, etree._Element) for each in gc.get_objects())
+
+    client, bodies = app.test_client(), [compose("Account", ACCOUNT | {"Name": f"{n}"}) for n in range(8)]
+    gc.collect()
+    gc.disable()
+    try:
+        counts = []
+        for body in bodies:
+            assert b">true</" in client.post("/outbound-messages", data=body, content_type="text/xml").data
+            counts.append(elements())
+    finally:
+        gc.enable()
+    assert counts[-1] == counts[1], counts
 
 
 def test_chunked_bodies_have_no_length(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""How the work for a message grows, in calls, which no machine's load changes: never faster than what is
+"""How the work for a message grows, in calls and statements, which no load changes: never faster than what is
 in it. How long it takes is measured by `make bench`.
 """
 
@@ -17,8 +17,10 @@ from flask import Flask
 from sqlalchemy.orm import configure_mappers
 
 from omreceiver import Change, post_save
+from omreceiver.app import parts_of
 from omreceiver.testing.replay import post
 from tests.conftest import MakeApp
+from tests.statements import of_the_message, statements
 from tests.things import Things
 
 #: how far the steps between equal distances may differ
@@ -92,3 +94,22 @@ def _reader() -> Any:
         assert changed
 
     return read
+
+
+@pytest.mark.parametrize("tables", [1, 2, 3, 4])
+def test_statements_are_constant_in_notifications(make_app: MakeApp, database_url: str, tables: int) -> None:
+    """Half new, half changed: for ten as for a hundred, and at most two for each class table plus four."""
+    things, counts = Things(fields=5, tables=tables), []
+    app = make_app(database_url, things.model)
+    for size in (10, 100):
+        turns = things.turns(size, first=size * 1_000_000)
+        for _ in range(2):
+            [body] = next(turns)
+            assert post(app, body).ack
+        [body] = next(turns)
+        with statements(parts_of(app).engine) as sent:
+            outcomes = post(app, body).outcomes
+        assert set(outcomes.values()) == {"created", "updated"}
+        counts.append(len(of_the_message(sent)))
+    assert counts[0] == counts[1], sent
+    assert counts[1] <= 2 * tables + 4, sent

@@ -125,6 +125,14 @@ def _fault(call: Call, error: OmreceiverError) -> Fault:
     return Fault("Server" if call.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "Client", known.public)
 
 
+def _let_go(*contexts: Any) -> None:
+    """Spyne's contexts are rings: what they hold would stay until Python looks for rings, which a process that only
+    receives does once in hundreds of messages. So they let go of the document, which may have megabytes.
+    """
+    for each in contexts:
+        each.in_document = each.in_body_doc = each.in_header_doc = each.out_document = each.udc = None
+
+
 class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
     """Spyne's own sequence of a call, for a Flask view: a second WSGI layer in between would cost a third more.
 
@@ -155,6 +163,7 @@ class SoapServer(ServerBase):  # type: ignore[misc]  # Spyne is untyped
             self.ack = ctx.out_string = list(ctx.out_string)
         body = b"".join(ctx.out_string)
         ctx.close()
+        _let_go(first, ctx)
         if call.status == HTTPStatus.OK:
             self.outage.stored()
         return call.status, body

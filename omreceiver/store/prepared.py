@@ -18,8 +18,8 @@ from sqlalchemy.sql.base import Executable
 
 Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any]
-#: column of the answer → what its type makes of a value
-Loaders = list[tuple[int, Processor]]
+#: where a value stands in a row, and what its type makes of it
+Converters = list[tuple[int, Processor]]
 T = TypeVar("T")
 
 #: before the name of a column whose value a row gives, where SQLAlchemy keeps the names of columns for itself
@@ -43,7 +43,8 @@ class Prepared:
         self.binds = {name: bind for name, bind in processors.items() if bind is not None}
         #: the columns of a row, in the order of their places
         self.columns = [name.removeprefix(OF_ROW) for name in self.places or ()]
-        self.loaders: Loaders | None = None
+        self.bound = [(at, self.binds[name]) for at, name in enumerate(self.places or ()) if name in self.binds]
+        self.loaders: Converters | None = None
 
     def rows(self, connection: Connection, parameters: Parameters) -> list[tuple[Any, ...]]:
         """Run a SELECT, or what returns rows; gives them. Raises what SQLAlchemy raises, as all of these do."""
@@ -87,7 +88,7 @@ class Prepared:
         found: list[tuple[Any, ...]] = list(cursor.fetchall())
         if found and self.loaders is None:
             self.loaders = _loaders(self.statement, self.dialect, cursor)
-        return [_loaded(row, self.loaders) for row in found] if self.loaders else found
+        return [_converted(row, self.loaders) for row in found] if self.loaders else found
 
     def _insert(self, cursor: Any, parameters: Parameters) -> int:
         cursor.execute(self.text, self._placed(parameters))
@@ -99,13 +100,11 @@ class Prepared:
         return parameters if self.places is None else [parameters[name] for name in self.places]
 
     def _ordered(self, rows: Sequence[Parameters]) -> list[Any]:
-        if self.binds:
-            bound = [(name.removeprefix(OF_ROW), bind) for name, bind in self.binds.items()]
-            rows = [{**row, **{name: bind(row[name]) for name, bind in bound}} for row in rows]
         if self.places is None:
-            return list(rows)
+            return [self._placed(row) for row in rows]
         first, *others = self.columns
-        return list(map(itemgetter(first, *others), rows)) if others else [(row[first],) for row in rows]
+        placed = map(itemgetter(first, *others), rows) if others else ((row[first],) for row in rows)
+        return [_converted(row, self.bound) for row in placed] if self.bound else list(placed)
 
 
 def prepared(statement: Executable, connection: Connection) -> Prepared:
@@ -130,7 +129,7 @@ def _is_heard(events: Any) -> bool:
     return bool(cursors or events.before_execute or events.after_execute)
 
 
-def _loaders(statement: Any, dialect: Dialect, cursor: DBAPICursor) -> Loaders:
+def _loaders(statement: Any, dialect: Dialect, cursor: DBAPICursor) -> Converters:
     """What the types of an answer's columns do to a value; some want to know what the driver says of the column."""
     told: Iterable[tuple[Any, Any]] = zip(statement.exported_columns, cursor.description or (), strict=True)
     kinds = [(column.type.dialect_impl(dialect), said[1]) for column, said in told]
@@ -138,8 +137,8 @@ def _loaders(statement: Any, dialect: Dialect, cursor: DBAPICursor) -> Loaders:
     return [(at, load) for at, load in found if load is not None]
 
 
-def _loaded(row: tuple[Any, ...], loaders: Loaders) -> tuple[Any, ...]:
+def _converted(row: tuple[Any, ...], converters: Converters) -> tuple[Any, ...]:
     values = list(row)
-    for at, load in loaders:
-        values[at] = load(values[at])
+    for at, convert in converters:
+        values[at] = convert(values[at])
     return tuple(values)
