@@ -87,9 +87,14 @@ class OutboundSoap11(Soap11):  # type: ignore[misc]  # Spyne is untyped
 
     def create_in_document(self, ctx: Any, charset: str | None = None) -> None:
         try:
-            ctx.in_document = parse(ctx.udc.enter()), None
+            ctx.in_document = parse(ctx.udc.enter())
         except OmreceiverError as error:
             raise _fault(ctx.udc, error) from error
+
+    def decompose_incoming_envelope(self, ctx: Any, message: Any = None) -> None:
+        """What `parse` has found already; headers say nothing to a receiver."""
+        ctx.in_body_doc = ctx.in_document.find(f"{SOAP}Body")[0]
+        ctx.method_request_string = NOTIFICATIONS
 
     def deserialize(self, ctx: Any, message: Any) -> None:
         ctx.in_object = []

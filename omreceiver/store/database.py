@@ -14,12 +14,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from omreceiver.config import TRANSACTION, Settings
 from omreceiver.errors import ConfigurationError, DatabaseUnreachable
 from omreceiver.store import limits, sessions
+from omreceiver.store.prepared import prepared
 
 #: seconds that SQLite waits for another writer where nobody sets a limit
 BUSY_TIMEOUT = 30
 #: the part of SQLite's extended result codes that says what happened, without how
 PRIMARY_CODE = 0xFF
 WRITES = "omreceiver_writes"
+#: SQLite's, for those who read and for those who write
+BEGIN = text("BEGIN"), text("BEGIN IMMEDIATE")
+#: of a connection of SQLite: its foreign keys are on
+READY = "omreceiver_ready"
 #: PostgreSQL's ways to find rows without an index; and the compiler that it starts when it must read a table after all,
 #: as what is forbidden counts as dear (measured: a second for a query of 20 ms). They are off: every statement of the
 #: store finds rows by key, and PostgreSQL keeps the plan of a prepared one. Made while a table is new and small it
@@ -111,10 +116,12 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # again: a connection of the user's own pool may be older than the listener above
-    connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+    if READY not in connection.info:
+        # a connection of the user's own pool may be older than the listener above
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        connection.info[READY] = True
     writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    prepared(BEGIN[bool(writes)], connection).run(connection, {})
 
 
 def for_writing(engine: Engine) -> Engine:
