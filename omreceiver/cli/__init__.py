@@ -18,7 +18,7 @@ COMMANDS = {
     "classes": (
         "Which sObject goes to which class and table, by which key, from which field list, and what is unmapped."
     ),
-    "db": "Create, upgrade, check, prune and rebuild the tables.",
+    "db": "Create, upgrade, check, prune, part and rebuild the tables.",
     "quarantine": "Look at what could not be stored; store it when its cause is mended, or drop it.",
     "relay": "Call the durable receivers of OMRECEIVER_MODELS, in this process, until it is told to stop.",
     "replay": "Replay messages: files, case folders, or folders of them; or with --kept those that are kept here.",
