@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, literal_column, select, update
 
 from omreceiver.schema.notification import Message
 from omreceiver.store import quarantine, tables
@@ -32,8 +32,17 @@ def known(connection: Connection, message: Message) -> set[str]:
 
 @cache
 def _known(dialect: str) -> Select[str]:
-    mine = N.organization_id == bindparam("organization_id")
-    return select(N.notification_id).where(mine, among(N.notification_id, "ids", dialect))
+    return select(N.notification_id).where(_mine(dialect))
+
+
+@cache
+def _repeated(dialect: str) -> Update:
+    values = {N.repeats: N.repeats + literal_column("1")}
+    return update(tables.notification).where(_mine(dialect)).values(values)
+
+
+def _mine(dialect: str) -> ColumnElement[bool]:
+    return (N.organization_id == bindparam("organization_id")) & among(N.notification_id, "ids", dialect)
 
 
 def enter(batch: Batch, message: Message, settled: Iterable[Settled], *, keep_body: bool) -> int:
@@ -57,8 +66,8 @@ def enter(batch: Batch, message: Message, settled: Iterable[Settled], *, keep_bo
     failed = [entry for number, entry in fresh.items() if entry.error is not None and number not in held]
     quarantine.put(connection, message, message_id, failed)
     if repeated:
-        mine = (N.organization_id == message.organization_id) & N.notification_id.in_(sorted(set(repeated)))
-        connection.execute(update(tables.notification).where(mine).values(repeats=N.repeats + 1))
+        parameters = {"organization_id": message.organization_id, "ids": sorted(set(repeated))}
+        prepared(_repeated(connection.dialect.name), connection).run(connection, parameters)
     for number in sorted(held):
         _settle(connection, message, fresh[number])
     return message_id
