@@ -7,6 +7,7 @@ from collections.abc import Collection, Generator, Mapping
 from datetime import timedelta
 from itertools import count
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import blinker
 from blinker import ANY
@@ -45,6 +46,9 @@ class Signal(blinker.Signal):
         self._order: dict[Receiver, int] = {}
         self._uids: dict[tuple[str, object], Receiver] = {}
         self._is_heard_by_name = False
+        self._is_weak = False
+        #: class → who hears it, until the next receiver is connected or disconnected
+        self._heard: WeakKeyDictionary[type, tuple[Receiver, ...]] = WeakKeyDictionary()
 
     def connect(self, receiver: F, sender: Any = ANY, weak: bool = False, *, dispatch_uid: str | None = None) -> F:
         """Connect `receiver` for a class or its name, or for all. The same `dispatch_uid` replaces the receiver before
@@ -58,7 +62,10 @@ class Signal(blinker.Signal):
             self._uids[dispatch_uid, sender] = receiver
         self._order.setdefault(receiver, next(self._numbers))
         self._is_heard_by_name |= isinstance(sender, str)
-        return super().connect(receiver, sender, weak)
+        self._is_weak |= weak
+        connected = super().connect(receiver, sender, weak)
+        self._heard = WeakKeyDictionary()
+        return connected
 
     def disconnect(self, receiver: Receiver, sender: Any = ANY) -> None:
         """Disconnect a receiver, under whatever condition it is connected; from all senders if none is given."""
@@ -66,6 +73,7 @@ class Signal(blinker.Signal):
             if receiver == each or (isinstance(each, Conditional) and receiver == each.__wrapped__):
                 super().disconnect(each, sender)
                 self._forget(each)
+        self._heard = WeakKeyDictionary()
 
     def _let_go(self, receiver: Receiver, sender: Any) -> None:
         """Disconnect from one sender only; blinker takes ANY for all of them."""
@@ -76,6 +84,7 @@ class Signal(blinker.Signal):
         else:
             super().disconnect(receiver, sender)
         self._forget(receiver)
+        self._heard = WeakKeyDictionary()
 
     def _forget(self, receiver: Receiver) -> None:
         """Hold nothing of a receiver that hears nobody any more."""
@@ -102,9 +111,18 @@ class Signal(blinker.Signal):
         found = {receiver for each in heard for receiver in super(Signal, self).receivers_for(each)}
         yield from sorted(found, key=self._order.__getitem__)
 
-    def heard_by(self, sender: Any) -> list[Receiver]:
+    def heard_by(self, sender: Any) -> tuple[Receiver, ...]:
         """The receivers that a send would ask now: none while the signal is muted."""
-        return list(self.receivers_for(sender)) if self.receivers and not self.is_muted else []
+        if not self.receivers or self.is_muted:
+            return ()
+        if self._is_weak or not isinstance(sender, type):
+            # a receiver that nobody else holds must be free to go
+            return tuple(self.receivers_for(sender))
+        # who is found while another thread connects one is forgotten with the mapping that was there before
+        known = self._heard
+        if sender not in known:
+            known[sender] = tuple(self.receivers_for(sender))
+        return known[sender]
 
     def has_receivers_for(self, sender: Any) -> bool:
         return bool(self.heard_by(sender))

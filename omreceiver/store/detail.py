@@ -52,7 +52,7 @@ def _compared(save: Save) -> dict[str, list[str]]:
 def _receivers(change: Changed) -> dict[str, list[str]]:
     """Those that ran in the transaction, and those of `committed`, which run as soon as it is."""
     model = change.layout.model
-    heard = committed.heard_by(model) if change.is_told else []
+    heard = committed.heard_by(model) if change.is_told else ()
     changed = change.changes() if heard else {}
     after = [_called(receiver) for receiver in heard if is_about(receiver, model, changed)]
     return {**change.receivers, committed.name: after} if after else change.receivers
