@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import CheckConstraint, create_engine, text
+from sqlalchemy import CheckConstraint, create_engine, select, text
 from sqlalchemy.orm import Mapped, Session, foreign, mapped_column, relationship
 
 from omreceiver import ExternalId, Field, OutboundMessages, Reference, post_save, pre_save
@@ -238,6 +238,15 @@ def test_text_of_any_length_and_any_letters(app: Flask) -> None:
     assert send(app, acme(Name=long)) == ["created"]
     assert tables_of(app)["account"][0]["name"] == long
     assert send(app, acme(ERP_Id__c="k" * 256, Id=TWO)) == ["quarantined"]
+
+
+def test_a_repeat_is_counted_whether_somebody_watches_or_not(app: Flask) -> None:
+    engine, ids = parts_of(app).engine, [new_id("04l")]
+    with statements(engine):
+        assert [send(app, acme(), notification_ids=ids)[0] for _ in range(2)] == ["created", "duplicate"]
+    assert send(app, acme(), notification_ids=ids) == ["duplicate"]
+    with engine.connect() as connection:
+        assert connection.scalars(select(tables.notification.c.repeats)).all() == [2]
 
 
 @pytest.mark.parametrize("kind", ["created", "updated", "unchanged"])

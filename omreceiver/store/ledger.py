@@ -25,7 +25,7 @@ N = tables.notification.c
 def known(connection: Connection, message: Message) -> set[str]:
     """The IDs of this message's notifications that are in the ledger already."""
     ids = sorted({notification.id for notification in message.notifications})
-    parameters = {"organization_id": message.organization_id, "ids": ids}
+    parameters = {"of_organization": message.organization_id, "ids": ids}
     statement = prepared(_known(connection.dialect.name), connection)
     return {notification_id for (notification_id,) in statement.rows(connection, parameters)}
 
@@ -42,7 +42,8 @@ def _repeated(dialect: str) -> Update:
 
 
 def _mine(dialect: str) -> ColumnElement[bool]:
-    return (N.organization_id == bindparam("organization_id")) & among(N.notification_id, "ids", dialect)
+    # SQLAlchemy keeps the names of columns for the values of an UPDATE
+    return (N.organization_id == bindparam("of_organization")) & among(N.notification_id, "ids", dialect)
 
 
 def enter(batch: Batch, message: Message, settled: Iterable[Settled], *, keep_body: bool) -> int:
@@ -66,7 +67,7 @@ def enter(batch: Batch, message: Message, settled: Iterable[Settled], *, keep_bo
     failed = [entry for number, entry in fresh.items() if entry.error is not None and number not in held]
     quarantine.put(connection, message, message_id, failed)
     if repeated:
-        parameters = {"organization_id": message.organization_id, "ids": sorted(set(repeated))}
+        parameters = {"of_organization": message.organization_id, "ids": sorted(set(repeated))}
         prepared(_repeated(connection.dialect.name), connection).run(connection, parameters)
     for number in sorted(held):
         _settle(connection, message, fresh[number])

@@ -33,9 +33,10 @@ table, no receiver. Along each line the others are held at {reference}.
 
 ![Cost along each line](pictures/cost.svg)
 """
-CELLS = """The number of statements grows with the class tables alone. A single notification is new or changed, so that
-one statement a table does; and where anybody listens, a few more give receivers what they read. Fields by
-notifications, at {tables} class tables without a receiver:
+CELLS = """The number of statements is the same for any number of notifications and fields: one looks, one more locks
+where a class has a table below its root, one writes all tables and the ledger. Where anybody listens, each table is
+written before the ledger, and a few more give receivers what they read. Fields by notifications, at {tables} class
+tables without a receiver:
 """
 GROWTH = """## Growth
 
