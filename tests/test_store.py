@@ -103,8 +103,8 @@ def test_the_ledger_knows_each_notification_once(app: Flask) -> None:
     assert send(app, acme(Name="again", SystemModstamp=at(9)), notification_ids=ids[:1]) == ["duplicate"]
     with parts_of(app).engine.connect() as connection:
         assert len(connection.execute(tables.notification.select()).all()) == 2
-        M = tables.message.c
-        outcomes = connection.scalars(select(M.outcomes).order_by(M.id)).all()
+        entered = tables.message.c
+        outcomes = connection.scalars(select(entered.outcomes).order_by(entered.id)).all()
     assert outcomes == [{"created": 2}, {"duplicate": 2}, {"duplicate": 1}]
 
 
@@ -227,8 +227,8 @@ def test_values_that_cannot_be_read_and_objects_without_a_class(app: Flask) -> N
     assert answer.ack
     assert list(answer.outcomes.values()) == ["quarantined"]
     with parts_of(app).engine.connect() as connection:
-        Q = tables.quarantine.c
-        reasons = connection.scalars(select(Q.reason).order_by(Q.id)).all()
+        kept = tables.quarantine.c
+        reasons = connection.scalars(select(kept.reason).order_by(kept.id)).all()
     assert reasons == [
         "AnnualRevenue holds 'a lot', expected a number",
         "No mapped class takes Opportunity. Put its WSDL into the WSDL folder, or declare a class for it, and restart.",
