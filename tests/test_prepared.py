@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -144,6 +145,26 @@ def test_a_lost_connection_is_told_and_its_pool_begins_anew(server_url: str) -> 
         assert by_driver(connection) == []
     metadata.drop_all(engine)
     engine.dispose()
+
+
+def test_a_statement_that_a_signal_interrupts_costs_its_connection(server_url: str) -> None:
+    """As when gunicorn ends a worker: the answer may still come, and nobody may take it for the next one's."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    engine = open_engine(Settings.from_mapping({"DATABASE_URL": server_url}).database_url)
+    slow = text("SELECT pg_sleep(5)" if engine.dialect.name == "postgresql" else "SELECT SLEEP(5)")
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with engine.connect() as connection:
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                prepared(slow, connection).run(connection, {})
+            assert connection.invalidated
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        engine.dispose()
 
 
 def _kill(connection: Connection) -> None:

@@ -125,6 +125,31 @@ def test_a_dispatch_uid_replaces_the_receiver_before_it(signal: Signal) -> None:
     assert called == ["after a reload"]
 
 
+def test_who_comes_and_goes_is_heard_from_the_next_send(signal: Signal) -> None:
+    called: list[str] = []
+
+    def later(sender: type) -> None:
+        called.append("later")
+
+    signal.connect(lambda sender: called.append("always"))
+    signal.send(Part)
+    signal.connect(later, Thing)
+    signal.send(Part)
+    signal.disconnect(later, Thing)
+    signal.send(Part)
+    assert called == ["always", "always", "later", "always"]
+
+
+def test_who_is_replaced_between_two_sends_is_not_heard(signal: Signal) -> None:
+    called: list[str] = []
+    signal.connect(lambda sender: called.append("first"), Thing, dispatch_uid="one")
+    signal.connect(lambda sender: called.append("always"))
+    signal.send(Part)
+    signal.connect(lambda sender: called.append("second"), Thing, dispatch_uid="one")
+    signal.send(Part)
+    assert called == ["first", "always", "always", "second"]
+
+
 def test_disconnected_muted_and_connected_to(signal: Signal) -> None:
     called: list[type] = []
 

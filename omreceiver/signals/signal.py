@@ -46,7 +46,6 @@ class Signal(blinker.Signal):
         self._order: dict[Receiver, int] = {}
         self._uids: dict[tuple[str, object], Receiver] = {}
         self._is_heard_by_name = False
-        self._is_weak = False
         #: class → who hears it, until the next receiver is connected or disconnected
         self._heard: WeakKeyDictionary[type, tuple[Receiver, ...]] = WeakKeyDictionary()
 
@@ -62,7 +61,6 @@ class Signal(blinker.Signal):
             self._uids[dispatch_uid, sender] = receiver
         self._order.setdefault(receiver, next(self._numbers))
         self._is_heard_by_name |= isinstance(sender, str)
-        self._is_weak |= weak
         connected = super().connect(receiver, sender, weak)
         self._heard = WeakKeyDictionary()
         return connected
@@ -73,7 +71,6 @@ class Signal(blinker.Signal):
             if receiver == each or (isinstance(each, Conditional) and receiver == each.__wrapped__):
                 super().disconnect(each, sender)
                 self._forget(each)
-        self._heard = WeakKeyDictionary()
 
     def _let_go(self, receiver: Receiver, sender: Any) -> None:
         """Disconnect from one sender only; blinker takes ANY for all of them."""
@@ -84,10 +81,10 @@ class Signal(blinker.Signal):
         else:
             super().disconnect(receiver, sender)
         self._forget(receiver)
-        self._heard = WeakKeyDictionary()
 
     def _forget(self, receiver: Receiver) -> None:
-        """Hold nothing of a receiver that hears nobody any more."""
+        """Know anew who hears whom, and hold nothing of a receiver that hears nobody any more."""
+        self._heard = WeakKeyDictionary()
         for number in [number for number, each in self.receivers.items() if each == receiver]:
             if self._by_receiver.get(number):
                 return
@@ -115,8 +112,7 @@ class Signal(blinker.Signal):
         """The receivers that a send would ask now: none while the signal is muted."""
         if not self.receivers or self.is_muted:
             return ()
-        if self._is_weak or not isinstance(sender, type):
-            # a receiver that nobody else holds must be free to go
+        if not isinstance(sender, type):
             return tuple(self.receivers_for(sender))
         # who is found while another thread connects one is forgotten with the mapping that was there before
         known = self._heard

@@ -93,7 +93,7 @@ def _transaction(plan: Plan, engine: Engine, field_lists: FieldLists, attempts: 
     with engine.begin() as connection:
         if plan.deletes:
             tombstones.close(connection)
-        asks = attempts.is_asking or is_careful or bool(plan.deletes)
+        asks = attempts.is_asking or bool(plan.deletes)
         there, sent = _look(connection, plan, asks), batch(connection)
         asked = not plan.message.again and (attempts.is_asking or _may_repeat(plan, there))
         seen = ledger.known(connection, plan.message) if asked else set()

@@ -77,8 +77,9 @@ class Prepared:
         cursor: DBAPICursor = connection.connection.cursor()
         try:
             return work(cursor)
-        except self.dialect.loaded_dbapi.Error as error:
-            # SQLAlchemy's own: gives it the class that callers know, and lets go of connections that are lost
+        except BaseException as error:
+            # SQLAlchemy's own: gives it the class that callers know, and lets go of connections that are lost, or that
+            # a signal has interrupted while the server was at work
             connection._handle_dbapi_exception(error, self.text, None, cursor, None)
         finally:
             cursor.close()

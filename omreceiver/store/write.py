@@ -73,14 +73,10 @@ def _rows(table: Table, saves: list[Save], other: Callable[[Save, str], Any]) ->
     """
     if not saves:
         return []
-    given = {tuple(save.values) for save in saves}
-    wanted = _wanted(table, frozenset(save.layout for save in saves), frozenset().union(*given))
-    ordered = sorted(saves, key=lambda save: save.key)
-    if len(given) == 1 and all(attribute in ordered[0].values for attribute, _ in wanted):
-        return [{name: save.values[attribute] for attribute, name in wanted} for save in ordered]
+    wanted = _wanted(table, frozenset(save.layout for save in saves), frozenset().union(*(s.values for s in saves)))
     return [
         {name: save.values[each] if each in save.values else other(save, each) for each, name in wanted}
-        for save in ordered
+        for save in sorted(saves, key=lambda save: save.key)
     ]
 
 

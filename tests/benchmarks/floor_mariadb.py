@@ -8,23 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pymysql
-from lxml import etree
 
-OM = "{http://soap.sforce.com/2005/09/outbound}"
-SF = "{urn:sobject.enterprise.soap.sforce.com}"
-TEXTS = [f"Field_{number}__c" for number in range(14)]
-KEY = SF + "External_ID__c"
-ACK = (
-    b'<?xml version="1.0"?><e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
-    b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack>'
-    b"</notificationsResponse></e:Body></e:Envelope>"
-)
-COLUMNS = ["close_date", "amount", "is_won", *(f"f{number}" for number in range(14))]
+from tests.benchmarks.floors import COLUMNS, KEY, SF, Record, leaf, read, serving
+
 LIKE = "character set utf8mb4 collate utf8mb4_bin"
 DDL = (
     "drop table if exists floor_ledger, floor_opportunity, floor_record",
@@ -63,37 +53,21 @@ def connection() -> pymysql.Connection[Any]:
 
 
 def receive(body: bytes) -> None:
-    rows, ids = {}, []
-    for note in etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True)).iter(
-        OM + "Notification"
-    ):
-        ids.append((note.findtext(OM + "Id"),))
-        row = {child.tag: child.text for child in note.find(OM + "sObject")}  # type: ignore[union-attr]  # every notification of the benchmark has one
-        rows[row[KEY]] = row
-    found = [rows[key] for key in sorted(rows, key=str)]
+    ids, found = read(body)
     database = connection()
     with database.cursor() as cursor:
         cursor.executemany(LEDGER, ids)
         cursor.executemany(ROOT, [(r[KEY], "Opportunity", r[SF + "Id"], _moment(r)) for r in found])
-        cursor.executemany(LEAF, [_leaf(r) for r in found])
+        cursor.executemany(LEAF, [leaf(r) for r in found])
     database.commit()
 
 
-def _moment(row: dict[str, str | None]) -> str:
+def _moment(row: Record) -> str:
     """MariaDB takes no Z at the end."""
     return (row[SF + "SystemModstamp"] or "")[:23]
 
 
-def _leaf(row: dict[str, str | None]) -> list[Any]:
-    known = [row.get(KEY), row.get(SF + "CloseDate"), row.get(SF + "Amount"), row.get(SF + "IsWon") == "true"]
-    return [*known, *(row.get(SF + name) for name in TEXTS)]
-
-
-def app(environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]) -> Iterable[bytes]:
-    receive(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-    start_response("200 OK", [("Content-Type", "text/xml; charset=utf-8"), ("Content-Length", str(len(ACK)))])
-    return [ACK]
-
+app = serving(receive)
 
 if __name__ == "__main__":
     with connection().cursor() as each:

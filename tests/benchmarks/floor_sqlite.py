@@ -8,21 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
 
-from lxml import etree
+from tests.benchmarks.floors import COLUMNS, KEY, SF, leaf, read, serving
 
-OM = "{http://soap.sforce.com/2005/09/outbound}"
-SF = "{urn:sobject.enterprise.soap.sforce.com}"
-TEXTS = [f"Field_{number}__c" for number in range(14)]
-KEY = SF + "External_ID__c"
-ACK = (
-    b'<?xml version="1.0"?><e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
-    b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack>'
-    b"</notificationsResponse></e:Body></e:Envelope>"
-)
-COLUMNS = ["close_date", "amount", "is_won", *(f"f{number}" for number in range(14))]
 DDL = f"""
 drop table if exists floor_ledger; drop table if exists floor_opportunity; drop table if exists floor_record;
 create table floor_ledger(id text primary key, at text default current_timestamp);
@@ -52,32 +40,16 @@ def connection() -> sqlite3.Connection:
 
 
 def receive(body: bytes) -> None:
-    rows, ids = {}, []
-    for note in etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True)).iter(
-        OM + "Notification"
-    ):
-        ids.append((note.findtext(OM + "Id"),))
-        row = {child.tag: child.text for child in note.find(OM + "sObject")}  # type: ignore[union-attr]  # every notification of the benchmark has one
-        rows[row[KEY]] = row
-    found = [rows[key] for key in sorted(rows, key=str)]
+    ids, found = read(body)
     database = connection()
     database.execute("BEGIN IMMEDIATE")
     with database:
         database.executemany(LEDGER, ids)
         database.executemany(ROOT, [(r[KEY], "Opportunity", r[SF + "Id"], r[SF + "SystemModstamp"]) for r in found])
-        database.executemany(LEAF, [_leaf(r) for r in found])
+        database.executemany(LEAF, [leaf(r) for r in found])
 
 
-def _leaf(row: dict[str, str | None]) -> list[Any]:
-    known = [row.get(KEY), row.get(SF + "CloseDate"), row.get(SF + "Amount"), row.get(SF + "IsWon") == "true"]
-    return [*known, *(row.get(SF + name) for name in TEXTS)]
-
-
-def app(environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]) -> Iterable[bytes]:
-    receive(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-    start_response("200 OK", [("Content-Type", "text/xml; charset=utf-8"), ("Content-Length", str(len(ACK)))])
-    return [ACK]
-
+app = serving(receive)
 
 if __name__ == "__main__":
     connection().executescript(DDL)
